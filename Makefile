@@ -1,0 +1,40 @@
+# The two commands: `make serve` starts a server, `make test` passes every check.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: serve test test-slow lint clean lock
+
+serve: $(VENV)/.serve
+	$(BIN)/roskva serve --data-dir data $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n 2 --ignore=tests/slow
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest tests/slow --timeout 600
+
+# Writes the lock file anew; commit it.
+lock: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --group test pyproject.toml --no-annotate \
+		--no-emit-index-url --no-emit-find-links --output-file requirements-test.txt
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: $(VENV)/bin/python pyproject.toml requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-test.txt --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.serve requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,169 @@
+"""Own what agents ask for: hello, register, unregister, ack, and leaving.
+
+Each is one round trip to the store. The table of §3.2 is ``judge``, a pure function.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+from roskva.registry.presence import Presence, Seat
+from roskva.store.base import Registration, Store
+from roskva.types import Ack, ChannelId, Channels, NodeId, Place, Uaid, Update, is_random_uaid
+
+Listed = tuple[ChannelId | None, ...]
+"""The channels that a hello lists; None stands for a malformed channelID, which nobody knows."""
+
+
+class Verdict(enum.Enum):
+    """What a hello makes of the UAID that was sent."""
+
+    KEEP = "keep"
+    """It is known; channels not listed are pruned."""
+    ADOPT = "adopt"
+    """It is unknown and empty-handed: it may stay."""
+    RENEW = "renew"
+    """Versions may have been lost: only a new UAID makes the agent resynchronise."""
+
+
+def judge(uaid: Uaid, listed: Listed | None, stored: Channels | None, *, limit: int, adopts: bool) -> Verdict:
+    """Apply the table of docs/protocol.md §3.2 to a well-formed UAID."""
+    if listed is not None and len(listed) > limit:
+        return Verdict.RENEW
+    if stored is None:
+        is_adoptable = adopts and listed == () and is_random_uaid(uaid)
+        return Verdict.ADOPT if is_adoptable else Verdict.RENEW
+    if listed is None or all(channel_id in stored for channel_id in listed):
+        return Verdict.KEEP
+    return Verdict.RENEW
+
+
+class Welcome(NamedTuple):
+    """Whom the agent is from now on."""
+
+    uaid: Uaid
+    is_new: bool
+    """The UAID is another one than was sent."""
+    is_enrolled: bool
+    """The store knows the agent; otherwise nothing is stored for it yet (§3.4)."""
+    pending: list[Update]
+
+
+class RegisterOutcome(enum.Enum):
+    """How a register ended."""
+
+    DONE = "done"
+    FULL = "full"
+    FORGOTTEN = "forgotten"
+    """The agent itself is gone; it must say hello again."""
+
+
+class Registrar:
+    """Answers agents. Every method may raise StoreError, after which repeating is safe."""
+
+    __slots__ = ("_adopts", "_limit", "_make_uaid", "_node", "_presence", "_store")
+
+    def __init__(
+        self,
+        node: NodeId,
+        store: Store,
+        presence: Presence,
+        make_uaid: Callable[[], Uaid],
+        *,
+        channels_per_agent: int,
+        adopts: bool,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._presence = presence
+        self._make_uaid = make_uaid
+        self._limit = channels_per_agent
+        self._adopts = adopts
+
+    async def hello(self, seat: Seat, uaid: Uaid | None, listed: Listed | None, wakeup: bytes | None) -> Welcome:
+        """Seat an agent under the UAID it keeps, or a new one (§3).
+
+        The seat must be corked; uncork it after the reply is on its way, with ``pending`` first.
+        """
+        if uaid is None:
+            return await self._renew(seat, None)
+        # Entered BEFORE the store is asked: a hint that overtakes the answer finds the seat.
+        self._presence.enter(uaid, seat)
+        try:
+            return await self._greet(seat, uaid, listed, wakeup)
+        except BaseException:
+            self._presence.leave(uaid, seat)
+            raise
+
+    async def register(
+        self, seat: Seat, uaid: Uaid, channel_id: ChannelId, spelling: str, wakeup: bytes | None, *, is_enrolled: bool
+    ) -> RegisterOutcome:
+        """Store a channel, and the agent too if this is its first (§3.4, §4)."""
+        registering = self._store.register
+        if is_enrolled:
+            registration = await registering(uaid, channel_id, spelling, self._limit)
+        else:
+            _, registration = await asyncio.gather(
+                self._store.enroll(uaid, self._place(seat), wakeup),
+                registering(uaid, channel_id, spelling, self._limit),
+            )
+        match registration:
+            case Registration.DONE:
+                return RegisterOutcome.DONE
+            case Registration.FULL:
+                return RegisterOutcome.FULL
+            case Registration.UNKNOWN:
+                return RegisterOutcome.FORGOTTEN
+
+    async def unregister(self, seat: Seat, uaid: Uaid, channel_id: ChannelId) -> None:
+        """Turn a channel into a tombstone; what is pending goes at once (§5)."""
+        await self._store.unregister(uaid, channel_id)
+        # Dropped AFTER the store: an update stored before the tombstone may have been offered meanwhile.
+        seat.unhear(channel_id)
+
+    async def ack(self, uaid: Uaid, acks: list[Ack]) -> None:
+        """Store what the agent acknowledged (§8)."""
+        await self._store.ack(uaid, acks)
+
+    async def leave(self, seat: Seat, uaid: Uaid, *, is_stored: bool) -> None:
+        """Clear the seat here and, if it was still the agent's, in the store."""
+        if self._presence.leave(uaid, seat) and is_stored:
+            await self._store.detach(uaid, self._place(seat))
+
+    def _place(self, seat: Seat) -> Place:
+        return Place(self._node, seat.seat)
+
+    async def _greet(self, seat: Seat, uaid: Uaid, listed: Listed | None, wakeup: bytes | None) -> Welcome:
+        stored = await self._store.attach(uaid, self._place(seat), wakeup)
+        match judge(uaid, listed, stored, limit=self._limit, adopts=self._adopts):
+            case Verdict.ADOPT:
+                return Welcome(uaid, is_new=False, is_enrolled=False, pending=[])
+            case Verdict.RENEW:
+                return await self._renew(seat, uaid)
+            case Verdict.KEEP:
+                assert stored is not None
+                return await self._keep(seat, uaid, listed, stored)
+
+    async def _keep(self, seat: Seat, uaid: Uaid, listed: Listed | None, stored: Channels) -> Welcome:
+        unlisted = [] if listed is None else stored.keys() - set(listed)
+        await asyncio.gather(*(self.unregister(seat, uaid, channel_id) for channel_id in unlisted))
+        pending = [
+            Update(channel_id, channel.version, channel.spelling)
+            for channel_id, channel in stored.items()
+            if channel.version > channel.acked and channel_id not in unlisted
+        ]
+        return Welcome(uaid, is_new=False, is_enrolled=True, pending=pending)
+
+    async def _renew(self, seat: Seat, sent: Uaid | None) -> Welcome:
+        """Give the agent a new UAID; what is stored under the one that it sent is of no use any more."""
+        uaid = self._make_uaid()
+        if sent is not None:
+            self._presence.leave(sent, seat)
+            await self._store.forget(sent)
+        else:
+            # Nothing is stored before the first register (§3.4), but a store that can't answer must not
+            # be found out only then (§3.8).
+            await self._store.attach(uaid, self._place(seat))
+        self._presence.enter(uaid, seat)
+        return Welcome(uaid, is_new=True, is_enrolled=False, pending=[])

@@ -1,0 +1,1 @@
+"""The shell: the one node process, its sockets, clock, randomness and log."""

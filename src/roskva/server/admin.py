@@ -1,0 +1,104 @@
+"""Own the private listener's paths: health, readiness, metrics and status (§11.5). Never expose it."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+
+from roskva import __version__
+from roskva.errors import StoreError
+from roskva.registry.presence import Presence
+from roskva.server.http import Answer, HttpConnection, Response
+from roskva.server.metrics import Exposition
+from roskva.server.requests import Request
+from roskva.server.routes import error_response
+from roskva.server.shell import Drainable, Shell
+from roskva.store.base import Store
+from roskva.types import NodeId
+
+_TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
+_JSON = b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
+
+
+class AdminRoutes:
+    """What requests to the private listener mean."""
+
+    __slots__ = ("_exposition", "_node", "_pages", "_presence", "_shell", "_started_at", "_store", "connections")
+
+    def __init__(self, shell: Shell, node: NodeId, presence: Presence, store: Store) -> None:
+        self._shell = shell
+        self._node = node
+        self._presence = presence
+        self._store = store
+        self.connections: set[Drainable] = set()
+        self._started_at = time.time()
+        self._exposition = Exposition(
+            shell.counts,
+            {
+                "agents": ("Agents seated on this node.", lambda: len(presence)),
+                "open_connections": ("Open connections.", lambda: shell.limits.connections.total),
+                "unfinished": ("Connections without a hello, publishers included.", lambda: len(shell.connections)),
+                "operations": ("Operations under way.", lambda: shell.tasks),
+            },
+        )
+        self._pages: dict[bytes, Callable[[], Answer]] = {
+            b"/healthz": lambda: Response(200, b"alive\n", _TEXT),
+            b"/readyz": self._ready,
+            b"/metrics": self._metrics,
+            b"/status": self._status,
+        }
+
+    def admit(self, peer: str) -> Response | None:
+        """Let anyone in: who may connect is the operator's choice of address."""
+        return None
+
+    def release(self, peer: str) -> None:
+        """Forget nothing, as nothing was counted."""
+
+    def fail(self, status: int, reason: str) -> Response:
+        """Spell an error."""
+        return error_response(status, "Error", reason)
+
+    def respond(self, request: Request, peer: str) -> Answer:
+        """Answer a request."""
+        page = self._pages.get(request.path)
+        if page is None:
+            return error_response(404, "Not Found", "try /healthz, /readyz, /metrics or /status")
+        if request.method not in (b"GET", b"HEAD"):
+            return error_response(405, "Method Not Allowed", "this is for reading", b"Allow: GET, HEAD\r\n")
+        return page()
+
+    def upgrade(self, request: Request, connection: HttpConnection, rest: bytes) -> Response | None:
+        """Refuse: agents belong to the public listener."""
+        return error_response(404, "Not Found", "agents connect to the public port")
+
+    async def _ready(self) -> Response:
+        if self._shell.is_draining:
+            return Response(503, b"draining\n", _TEXT)
+        try:
+            await self._store.check()
+        except StoreError as error:
+            return Response(503, f"store: {error}\n".encode(), _TEXT)
+        return Response(200, b"ready\n", _TEXT)
+
+    def _metrics(self) -> Response:
+        return Response(200, self._exposition.render(), b"Content-Type: %s\r\n" % self._exposition.content_type)
+
+    async def _status(self) -> Response:
+        try:
+            epoch, store = await self._store.check(), "ok"
+        except StoreError as error:
+            epoch, store = None, str(error)
+        status = {
+            "version": __version__,
+            "node": self._node,
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.time() - self._started_at, 3),
+            "draining": self._shell.is_draining,
+            "agents": len(self._presence),
+            "open_connections": self._shell.limits.connections.total,
+            "unfinished": len(self._shell.connections),
+            "operations": self._shell.tasks,
+            "store": {"status": store, "epoch": epoch},
+        }
+        return Response(200, json.dumps(status, indent=2).encode() + b"\n", _JSON)

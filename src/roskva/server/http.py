@@ -1,0 +1,252 @@
+"""Own one HTTP/1.1 connection: answers in order, deadlines, and the handover of a WebSocket handshake.
+
+What requests mean is the routes' business.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, Protocol
+
+from roskva.server.requests import Request, RequestError, RequestReader
+from roskva.server.shell import Drainable, Shell
+from roskva.state.deadlines import Bucket
+
+MAX_PIPELINED = 16
+"""Requests read ahead of their answers; beyond it reading pauses."""
+
+CLOSING_SECONDS = 5.0
+"""How long a refused peer may take to hang up."""
+
+REASONS = {
+    200: "OK", 202: "Accepted", 204: "No Content", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 408: "Request Timeout", 410: "Gone", 413: "Content Too Large",
+    426: "Upgrade Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+class Response(NamedTuple):
+    """An answer; ``headers`` is raw, each line with its line end."""
+
+    status: int
+    body: bytes = b""
+    headers: bytes = b""
+
+    def encode(self, date: bytes, *, keep_alive: bool, is_head: bool = False) -> bytes:
+        """Spell the response for the wire."""
+        length = b"" if self.status == 204 else b"Content-Length: %d\r\n" % len(self.body)
+        return b"HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s\r\n%s" % (
+            self.status,
+            REASONS[self.status].encode(),
+            date,
+            self.headers,
+            length,
+            b"" if keep_alive else b"Connection: close\r\n",
+            b"" if is_head else self.body,
+        )
+
+
+Answer = Response | Coroutine[Any, Any, Response]
+
+
+class Routes(Protocol):
+    """What requests mean, on one listener."""
+
+    connections: set[Drainable]
+    """The listener's HTTP connections, kept by themselves."""
+
+    def admit(self, peer: str) -> Response | None:
+        """Let a connection in (None), or refuse it."""
+        ...
+
+    def release(self, peer: str) -> None:
+        """Count an admitted connection out; not called for one that was upgraded."""
+        ...
+
+    def respond(self, request: Request, peer: str) -> Answer:
+        """Answer at once, or return a coroutine that will."""
+        ...
+
+    def fail(self, status: int, reason: str) -> Response:
+        """Spell an error."""
+        ...
+
+    def upgrade(self, request: Request, connection: "HttpConnection", rest: bytes) -> Response | None:
+        """Take a WebSocket handshake: refuse it with a response, or take ``connection.transport`` over (None).
+
+        ``rest`` was read behind the handshake already.
+        """
+        ...
+
+
+class HttpConnection(asyncio.Protocol):
+    """One HTTP/1.1 connection."""
+
+    __slots__ = (
+        "_ahead", "_closing", "_is_admitted", "_reader", "_routes", "_serving", "_shell", "_since", "_writable",
+        "bucket", "peer", "transport",
+    )  # fmt: skip
+
+    def __init__(self, shell: Shell, routes: Routes, peer: str = "") -> None:
+        self._shell = shell
+        self._routes = routes
+        self._reader = RequestReader()
+        self._ahead: list[Request] = []  # read, and waiting for the answers before theirs
+        self._serving: Request | None = None
+        self._closing = False
+        self._is_admitted = False
+        self._writable = True
+        self._since = 0.0  # when the wait for the peer began
+        self.bucket: Bucket | None = None
+        self.peer = peer
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before any other call
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the peer and start reading."""
+        self.transport = transport  # type: ignore[assignment]  # uvloop's transports have no common base class
+        if not self.peer:
+            peername = transport.get_extra_info("peername")
+            self.peer = peername[0] if isinstance(peername, tuple) else "unix"
+        self._wait(self._shell.config.hello_timeout)
+        self._routes.connections.add(self)
+        refusal = self._routes.admit(self.peer)
+        self._is_admitted = refusal is None
+        if refusal is not None:
+            self._send_last(refusal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self._leave()
+        if self._is_admitted:
+            self._routes.release(self.peer)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a read."""
+        if self._closing:
+            return
+        if self._reader.is_between:
+            self._since = self._shell.now()
+        try:
+            self._ahead += self._reader.feed(data)
+        except RequestError as error:
+            self._send_last(self._routes.fail(error.status, str(error)))
+            return
+        if self._reader.expects_continue:
+            self._reader.expects_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._reader.handshake is not None:
+            self._upgrade(self._reader.handshake, self._reader.rest)
+        elif self._serving is None:
+            self._serve()
+        if len(self._ahead) > MAX_PIPELINED:
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked before hanging up: keep the transport until then."""
+        self._closing = True
+        return self._serving is not None
+
+    def pause_writing(self) -> None:
+        """Take no further requests of a peer that doesn't read its answers."""
+        self._writable = False
+        self._since = self._shell.now()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._writable = True
+        self._serve()
+
+    def on_deadline(self, now: float) -> None:
+        """Drop a peer that lets us wait; ``now`` is in monotonic seconds."""
+        config = self._shell.config
+        if self._closing or not self._writable:
+            self.transport.abort()
+        elif self._serving is not None:
+            self._wait(config.hello_timeout)
+        elif self._reader.is_between:
+            self._expire(now, config.keep_alive_timeout, None)
+        else:
+            self._expire(now, config.hello_timeout, self._routes.fail(408, "the request did not come in time"))
+
+    def drain(self) -> None:
+        """Close once the answers under way are sent."""
+        if self._serving is None and not self._ahead:
+            self._send_last(None)
+        elif self._serving is not None:
+            self._serving.keep_alive = False
+
+    def hand_over(self) -> None:
+        """Give the transport up to its next protocol, which releases the peer."""
+        self._leave()
+        self._is_admitted = False
+
+    def _leave(self) -> None:
+        self._closing = True
+        self._routes.connections.discard(self)
+        self._shell.deadlines.clear(self)
+        self._reader.close()
+        self._ahead.clear()
+
+    def _wait(self, seconds: float) -> None:
+        self._since = self._shell.now()
+        self._shell.deadlines.set(self, self._since + seconds)
+
+    def _expire(self, now: float, allowed: float, parting: Response | None) -> None:
+        """Close if the wait was too long, else look again when it would be."""
+        if now - self._since >= allowed:
+            self._send_last(parting)
+        else:
+            self._shell.deadlines.set(self, self._since + allowed)
+
+    def _upgrade(self, request: Request, rest: bytes) -> None:
+        if self._serving is not None or self._ahead:
+            self._send_last(self._routes.fail(400, "an upgrade must not be pipelined"))
+            return
+        refusal = self._routes.upgrade(request, self, rest)
+        if refusal is not None:
+            self._send_last(refusal)
+
+    def _serve(self) -> None:
+        """Answer what was read, in order, until an answer has to be waited for."""
+        while self._ahead and self._serving is None and self._writable:
+            request = self._serving = self._ahead.pop(0)
+            answer = self._routes.respond(request, self.peer)
+            if isinstance(answer, Response):
+                self._finish(answer)
+            else:
+                self._shell.spawn(self._serve_later(answer))
+        if self._serving is None and not self._closing and self._writable:
+            self.transport.resume_reading()
+
+    async def _serve_later(self, answer: Coroutine[Any, Any, Response]) -> None:
+        try:
+            response = await answer
+        except Exception:
+            self._shell.report("request_failed")
+            response = self._routes.fail(500, "internal error")
+        if not self.transport.is_closing():
+            self._finish(response)
+            self._serve()
+
+    def _finish(self, response: Response) -> None:
+        request, self._serving = self._serving, None
+        assert request is not None
+        self._since = self._shell.now()
+        keep_alive = request.keep_alive and not self._closing and not self._shell.is_draining
+        is_head = request.method == b"HEAD"
+        self.transport.write(response.encode(self._shell.date(), keep_alive=keep_alive, is_head=is_head))
+        if not keep_alive:
+            self._send_last(None)
+
+    def _send_last(self, response: Response | None) -> None:
+        """Send a last response and half-close, so that a peer still sending can read it; then wait, bounded."""
+        self._closing = True
+        self._ahead.clear()
+        if response is not None:
+            self.transport.write(response.encode(self._shell.date(), keep_alive=False))
+        if response is not None and response.status in (413, 431, 400) and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._wait(CLOSING_SECONDS)
+        else:
+            self.transport.close()

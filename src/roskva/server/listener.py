@@ -1,0 +1,98 @@
+"""Own the listening sockets: addresses, socket options, TLS, and who reads a new connection first."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from roskva.errors import ConfigError
+
+BACKLOG = 4096
+"""Connections the kernel may hold for us: a restart brings all agents back at once."""
+
+KEEP_ALIVE_SECONDS = 180
+"""TCP keep-alive (§2.6)."""
+
+
+class Listener:
+    """The sockets of one address and port."""
+
+    def __init__(self, servers: list[asyncio.Server], port: int) -> None:
+        self._servers = servers
+        self.port = port
+        """The bound port, also where 0 was asked for."""
+
+    def close(self) -> None:
+        """Accept no more."""
+        for server in self._servers:
+            server.close()
+
+
+async def listen(
+    host: str, port: int, make: Callable[[], asyncio.Protocol], context: ssl.SSLContext | None = None
+) -> Listener:
+    """Bind every address of ``host`` and serve new connections with ``make``.
+
+    Raises:
+        ConfigError: The address can't be bound.
+    """
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.Server] = []
+    try:
+        addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(addresses):
+            with contextlib.ExitStack() as undo:
+                bound = undo.enter_context(_bind(family, (address[0], port, *address[2:])))
+                port = bound.getsockname()[1]
+                servers.append(await loop.create_server(make, sock=bound, backlog=BACKLOG, ssl=context))
+                undo.pop_all()
+    except OSError as error:
+        for server in servers:
+            server.close()
+        raise ConfigError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+    return Listener(servers, port)
+
+
+def load_tls(cert: Path, key: Path) -> ssl.SSLContext:
+    """Make the context of a TLS listener.
+
+    Raises:
+        ConfigError: A file can't be read, or they don't fit each other.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    load_certificate(context, cert, key)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    """Read the certificate again, for connections accepted from now on.
+
+    Raises:
+        ConfigError: A file can't be read, or they don't fit each other.
+    """
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"TLS certificate {cert} with key {key}: {error.strerror or error}") from error
+
+
+def _bind(family: int, address: tuple[str | int, ...]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit these, which spares three calls a connection.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        with contextlib.suppress(AttributeError):
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_SECONDS)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.setblocking(False)  # noqa: FBT003
+        bound.bind(address)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,82 @@
+"""Own the node's counts and their exposition; the only file that names prometheus_client.
+
+Counting is adding to a plain integer; names, help and types are read at a scrape. No label may hold
+what a client chose (§11.1).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Labelled = defaultdict[str | int, int]
+
+
+def _labelled(doc: str, label: str) -> Labelled:
+    return field(default_factory=lambda: defaultdict(int), metadata={"doc": doc, "label": label})
+
+
+def _plain(doc: str) -> int:
+    return field(default=0, metadata={"doc": doc})
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start; each field is a counter ``roskva_<field>_total``."""
+
+    connections: int = _plain("Connections accepted.")
+    refusals: Labelled = _labelled("Connections and handshakes refused.", "reason")
+    hellos: Labelled = _labelled("Hellos answered: kept or new UAID, or unavailable.", "outcome")
+    registers: Labelled = _labelled("Registers answered.", "status")
+    unregisters: Labelled = _labelled("Unregisters answered.", "status")
+    invalid: int = _plain("Messages refused with status 401.")
+    puts: Labelled = _labelled("PUTs answered.", "status")
+    notifications: int = _plain("Notifications written.")
+    updates: int = _plain("Updates in them, resends included.")
+    resends: int = _plain("Updates sent again for want of an ack.")
+    acks: int = _plain("Updates acknowledged.")
+    pings: int = _plain("WebSocket pings sent.")
+    closes: Labelled = _labelled("Agent connections closed by the server.", "code")
+    dropped: Labelled = _labelled("Agent connections dropped without a handshake: silent or slow peers.", "reason")
+    store_errors: int = _plain("Store calls that failed.")
+    failures: int = _plain("Unexpected errors; each is in the log.")
+
+
+class _Exposition(Collector):
+    def __init__(self, counts: Counts, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
+        self._counts = counts
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        for name, spec in Counts.__dataclass_fields__.items():
+            value, doc, label = getattr(self._counts, name), spec.metadata["doc"], spec.metadata.get("label")
+            family = CounterMetricFamily(f"roskva_{name}", doc, labels=[label] if label else None)
+            for key, count in value.items() if label else [(None, value)]:
+                family.add_metric([str(key)] if label else [], count)
+            yield family
+        for name, (doc, read) in self._gauges.items():
+            yield GaugeMetricFamily(f"roskva_{name}", doc, value=read())
+
+
+class Exposition:
+    """Render the metrics page.
+
+    Args:
+        counts: The node's counts.
+        gauges: What is read at a scrape: name without prefix -> (help, reader).
+    """
+
+    content_type = b"text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self, counts: Counts, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Exposition(counts, gauges))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+
+    def render(self) -> bytes:
+        """Return the page in the Prometheus text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,250 @@
+"""Own a node's life: compose the rings, open, tick, drain, close."""
+
+import asyncio
+import contextlib
+import resource
+import secrets
+import signal
+import ssl
+import uuid
+from collections.abc import Coroutine
+from typing import Any
+
+from roskva.config import Config
+from roskva.errors import ConfigError, StoreError
+from roskva.protocol.endpoint import Sealer
+from roskva.protocol.session import Rules
+from roskva.registry.courier import NoCourier
+from roskva.registry.matcher import Matcher
+from roskva.registry.presence import Presence
+from roskva.registry.registrar import Registrar
+from roskva.server import log, loop
+from roskva.server.admin import AdminRoutes
+from roskva.server.clerk import Clerk
+from roskva.server.http import CLOSING_SECONDS, HttpConnection
+from roskva.server.keyfile import load_or_create
+from roskva.server.listener import Listener, listen, load_certificate, load_tls
+from roskva.server.proxies import ProxyConnection, Trust
+from roskva.server.routes import PublicRoutes
+from roskva.server.shell import Shell
+from roskva.store.base import Store
+from roskva.store.open import open_store
+from roskva.types import NodeId, Uaid
+
+TICK = 1.0
+"""Seconds between two looks at the deadlines."""
+
+CHECK_EVERY = 10
+"""Ticks between two looks at the store's health and epoch."""
+
+DRAIN_STEP = 0.1
+"""Seconds between two batches of goodbyes."""
+
+EPOCH_CHANGED = 1012
+
+
+class Node:
+    """One running server. ``open`` it, ``drain`` it, ``close`` it; all on one loop."""
+
+    def __init__(self, config: Config, store: Store, keys: list[bytes], tls: ssl.SSLContext | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._config = config
+        self._store = store
+        self._tls = tls
+        self._listeners: list[Listener] = []
+        self._ticking: asyncio.TimerHandle | None = None
+        self._ticks = 0
+        self._epoch: int | None = None
+        self._store_answers = True
+        self.node_id = NodeId(secrets.token_hex(8))
+        self.shell = Shell(config)
+        self.presence = Presence()
+        self._trust = Trust(config.trusted_proxies)
+        sealer = Sealer(keys)
+        registrar = Registrar(
+            self.node_id,
+            store,
+            self.presence,
+            _make_uaid,
+            channels_per_agent=config.channels_per_agent,
+            adopts=config.adopt_unknown_uaids,
+        )
+        clerk = Clerk(self.shell, registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
+        matcher = Matcher(self.node_id, store, self.presence, NoCourier())
+        self._public = PublicRoutes(self.shell, clerk, matcher, sealer, self._trust)
+        self._admin = AdminRoutes(self.shell, self.node_id, self.presence, store)
+
+    @property
+    def port(self) -> int:
+        """The public port."""
+        return self._listeners[0].port
+
+    @property
+    def admin_port(self) -> int:
+        """The private port."""
+        return self._listeners[1].port
+
+    async def open(self) -> None:
+        """Look at the store, then listen.
+
+        Raises:
+            ConfigError: An address can't be bound.
+            StoreError: The store doesn't answer.
+        """
+        config = self._config
+        self._epoch = await self._store.check()
+        self._listeners.append(await listen(config.host, config.port, self._make_public, self._tls))
+        self._listeners.append(await listen(config.admin_host, config.admin_port, self._make_admin))
+        self._ticking = self._loop.call_later(TICK, self._tick)
+        log.info(
+            "listening", host=config.host, port=self.port, admin_host=config.admin_host, admin_port=self.admin_port,
+            tls=self._tls is not None, node=self.node_id,
+        )  # fmt: skip
+
+    async def drain(self) -> None:
+        """Stop accepting, finish what was begun, and close agents with 1001 spread over ``drain_seconds``."""
+        self.shell.is_draining = True
+        for listener in self._listeners[:1]:
+            listener.close()
+        log.info("draining", agents=len(self.presence), seconds=self._config.drain_seconds)
+        leaving = [*self.shell.connections, *self.presence]
+        steps = max(1, round(self._config.drain_seconds / DRAIN_STEP))
+        for step in range(steps):
+            for connection in leaving[step::steps]:
+                connection.drain()
+            if self._is_empty():
+                break
+            await asyncio.sleep(DRAIN_STEP)
+        await self._wait_empty(CLOSING_SECONDS)
+        await self.shell.finish(self._config.store_timeout)
+
+    async def close(self) -> None:
+        """Let go of everything; the store finishes its commits."""
+        for listener in self._listeners:
+            listener.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for connection in [*self.shell.connections, *self.presence, *self._admin.connections]:
+            connection.drain()
+        await self.shell.finish(self._config.store_timeout)
+        await self._store.aclose()
+        log.info("stopped", node=self.node_id)
+
+    def reload(self) -> None:
+        """Read the TLS certificate again."""
+        config = self._config
+        if self._tls is None or config.tls_cert is None or config.tls_key is None:
+            log.info("nothing_to_reload")
+            return
+        try:
+            load_certificate(self._tls, config.tls_cert, config.tls_key)
+        except ConfigError as error:
+            log.error("reload_failed", error=error)
+        else:
+            log.info("reloaded", certificate=config.tls_cert)
+
+    def _make_public(self) -> asyncio.Protocol:
+        if self._config.proxy_protocol:
+            return ProxyConnection(self.shell, self._trust, lambda peer: HttpConnection(self.shell, self._public, peer))
+        return HttpConnection(self.shell, self._public)
+
+    def _make_admin(self) -> asyncio.Protocol:
+        return HttpConnection(self.shell, self._admin)
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(TICK, self._tick)
+        self.shell.tick()
+        self._ticks += 1
+        if self._ticks % CHECK_EVERY == 0:
+            self.shell.spawn(self._check_store())
+
+    async def _check_store(self) -> None:
+        try:
+            epoch = await self._store.check()
+        except StoreError as error:
+            if self._store_answers:
+                log.error("store_lost", error=error)
+            self._store_answers = False
+            return
+        if not self._store_answers:
+            log.info("store_back")
+        self._store_answers = True
+        if epoch != self._epoch:
+            log.warning("epoch_changed", before=self._epoch, now=epoch, agents=len(self.presence))
+            self._epoch = epoch
+            for seat in self.presence:
+                seat.close(EPOCH_CHANGED, "say hello again")
+
+    def _is_empty(self) -> bool:
+        return not self.shell.connections and not len(self.presence)
+
+    async def _wait_empty(self, seconds: float) -> None:
+        for _ in range(round(seconds / DRAIN_STEP)):
+            if self._is_empty():
+                return
+            await asyncio.sleep(DRAIN_STEP)
+
+
+async def make_node(config: Config) -> Node:
+    """Open the keys, the certificate and the store, and compose a node that isn't listening yet.
+
+    Raises:
+        ConfigError: A setting can't be used.
+        StoreError: The store can't be opened.
+    """
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    keys = load_or_create(config.data_dir / config.key_file)
+    tls = load_tls(config.tls_cert, config.tls_key) if config.tls_cert and config.tls_key else None
+    _raise_file_limit()
+    store = await open_store(config.store, data_dir=config.data_dir, timeout=config.store_timeout)
+    return Node(config, store, keys, tls)
+
+
+def run(config: Config) -> int:
+    """Run a node until SIGTERM or SIGINT; a second one cuts the drain short. Returns the exit code.
+
+    Raises:
+        ConfigError: A setting can't be used.
+        StoreError: The store can't be opened.
+    """
+    return loop.run(_run(config))
+
+
+async def _run(config: Config) -> int:
+    node = await make_node(config)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    running = asyncio.get_running_loop()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, signalled)
+    running.add_signal_handler(signal.SIGHUP, node.reload)
+    try:
+        await node.open()
+        await stop.wait()
+        await _first(node.drain(), hurry.wait())
+    finally:
+        await node.close()
+    return 0
+
+
+async def _first(*works: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of these and cancel the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _make_uaid() -> Uaid:
+    return Uaid(uuid.uuid4().bytes)
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,97 @@
+"""Own what every connection of one node shares: time, deadlines, tasks, limits and counts.
+
+It decides nothing; it is the node seen from a connection.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from roskva.config import Config
+from roskva.server import log
+from roskva.server.limits import Limits
+from roskva.server.metrics import Counts
+from roskva.state.deadlines import Deadlines
+
+INTERNED = 1024
+"""Texts that ``Shell.intern`` remembers."""
+
+
+class Drainable(Protocol):
+    """A connection that can be asked to end."""
+
+    def drain(self) -> None:
+        """End as soon as what was begun is answered."""
+        ...
+
+
+class Shell:
+    """What every connection of one node shares."""
+
+    def __init__(self, config: Config) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._interned: dict[str, str] = {}
+        self._date = b""
+        self.config = config
+        self.now = self._loop.time
+        """Monotonic seconds."""
+        self.second = self.now()
+        """The start of this second by the same clock: one object that all idle connections share."""
+        self.deadlines = Deadlines(self.second)
+        self.limits = Limits(config)
+        self.counts = Counts()
+        self.connections: set[Drainable] = set()
+        """The public connections without a hello; agents with one are in ``Presence``."""
+        self.is_draining = False
+        self.tick()
+
+    @property
+    def tasks(self) -> int:
+        """Count the operations under way."""
+        return len(self._tasks)
+
+    def tick(self) -> None:
+        """Begin a new second: call what is due."""
+        self.second = self.now()
+        self._date = formatdate(usegmt=True).encode()
+        for item in self.deadlines.expire(self.second):
+            try:
+                item.on_deadline(self.second)
+            except Exception:
+                self.report("deadline_failed")
+
+    def date(self) -> bytes:
+        """Return the Date header's value (RFC 9110 §6.6.1)."""
+        return self._date
+
+    def intern(self, text: str) -> str:
+        """Return one shared object for equal texts, of which a few are usual (base URLs)."""
+        if len(self._interned) >= INTERNED:
+            self._interned.clear()
+        return self._interned.setdefault(text, text)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run an operation as a task of the node; its failure is logged and ends nothing else."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+
+    def report(self, event: str) -> None:
+        """Log the exception being handled and count it."""
+        self.counts.failures += 1
+        log.exception(event)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for the operations under way, at most so long; then cancel them."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.counts.failures += 1
+            log.error("task_failed", error=repr(error))

@@ -1,0 +1,1 @@
+"""Stores: the contract (``base``) and the backends that keep it."""

@@ -1,0 +1,137 @@
+"""Own group commit: store calls made close together travel as one commit, in order.
+
+What a commit is belongs to the backend; nothing here knows SQL, Valkey or a thread. All methods
+are for the loop's thread.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from roskva.errors import StoreBusyError, StoreError, StoreTimeoutError
+
+Call = TypeVar("Call")
+
+WAITING_LIMIT = 16_384
+"""Calls that may wait for a commit under way: about half a second of what one core can do."""
+
+
+class Batch(Generic[Call]):
+    """Gather calls into commits, one commit under way at a time.
+
+    Without one under way the calls of a loop turn leave at its end; with one, when it was answered.
+    A commit without an answer in time fails its calls and all that wait; until its answer comes
+    late, calls fail at once, and then service resumes.
+
+    Args:
+        send: begins a commit of these calls, and owes one ``answer`` or ``fail`` for it, however
+            late, on the loop's thread. It must not block or raise.
+        timeout: seconds a commit may take.
+        limit: calls that may wait.
+    """
+
+    __slots__ = (
+        "_calls", "_closed", "_deadline", "_flying", "_futures", "_idle", "_limit", "_loop", "_send", "_stuck",
+        "_timeout", "_under_way",
+    )  # fmt: skip
+
+    def __init__(self, send: Callable[[list[Call]], object], *, timeout: float, limit: int = WAITING_LIMIT) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._send = send
+        self._timeout = timeout
+        self._limit = limit
+        # Invariant: while calls wait, a commit is under way or a flush is scheduled.
+        self._calls: list[Call] = []
+        self._futures: list[asyncio.Future[Any]] = []
+        self._flying: list[asyncio.Future[Any]] = []
+        self._under_way = False
+        self._stuck = False
+        self._closed = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._idle: asyncio.Future[None] | None = None
+
+    def submit(self, call: Call) -> asyncio.Future[Any]:
+        """Take a call along with the next commit; the future gets the backend's result.
+
+        Cancelling the future abandons the result, not the call. The future raises StoreError (the
+        commit failed, or the batch is closed), StoreTimeoutError or StoreBusyError.
+        """
+        future: asyncio.Future[Any] = self._loop.create_future()
+        calls = self._calls
+        if self._stuck or self._closed or len(calls) >= self._limit:
+            future.set_exception(self._refusal())
+            return future
+        if not calls and not self._under_way:
+            self._loop.call_soon(self._flush)
+        calls.append(call)
+        self._futures.append(future)
+        return future
+
+    def answer(self, results: Iterable[object]) -> None:
+        """Deliver the results of the commit under way, in the order of its calls."""
+        if not self._stuck:
+            for future, result in zip(self._flying, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        self._land()
+
+    def fail(self, reason: str, cause: Exception | None = None) -> None:
+        """Fail every call of the commit under way."""
+        _fail(self._flying, StoreError, reason, cause)
+        self._land()
+
+    async def aclose(self) -> None:
+        """Refuse further calls and wait until those begun were answered, or failed by the deadline."""
+        self._closed = True
+        if self._calls or (self._under_way and not self._stuck):
+            if self._idle is None:
+                self._idle = self._loop.create_future()
+            await asyncio.shield(self._idle)
+
+    def _flush(self) -> None:
+        calls, self._calls = self._calls, []
+        self._flying, self._futures = self._futures, []
+        self._under_way = True
+        self._deadline = self._loop.call_later(self._timeout, self._expire)
+        self._send(calls)
+
+    def _land(self) -> None:
+        self._flying = []
+        self._under_way = self._stuck = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        # Not at once: calls made by those who just got their results come along.
+        if self._calls:
+            self._loop.call_soon(self._flush)
+        else:
+            self._rest()
+
+    def _expire(self) -> None:
+        self._stuck = True
+        self._deadline = None
+        overdue, self._flying = self._flying + self._futures, []
+        self._calls, self._futures = [], []
+        _fail(overdue, StoreTimeoutError, f"no answer from the store in {self._timeout:g} s")
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _refusal(self) -> StoreError:
+        if self._closed:
+            return StoreError("store is closed")
+        if self._stuck:
+            return StoreTimeoutError(f"no answer from the store for more than {self._timeout:g} s")
+        return StoreBusyError(f"{self._limit} calls wait for the store")
+
+
+def _fail(
+    futures: Iterable[asyncio.Future[Any]], kind: type[StoreError], reason: str, cause: Exception | None = None
+) -> None:
+    for future in futures:
+        if not future.done():
+            error = kind(reason)
+            error.__cause__ = cause
+            future.set_exception(error)

@@ -1,0 +1,203 @@
+"""Own the cases about agents: enroll, attach, detach, forget, age, check and aclose."""
+
+import asyncio
+
+from roskva.errors import StoreError
+from roskva.store.base import UNSEEN_SECONDS, Registration, Store
+from roskva.testing.cases import (
+    AGENT,
+    CHANNEL,
+    HERE,
+    LIMIT,
+    OTHER_AGENT,
+    OTHER_CHANNEL,
+    THERE,
+    Case,
+    expect,
+    settle_in,
+    stored,
+    versions,
+)
+from roskva.testing.clock import FakeClock
+from roskva.types import Ack, NodeId, Place
+
+YEARS = 10 * 365 * 24 * 3600
+
+
+async def unknown_agent_is_not_made(store: Store, clock: FakeClock) -> None:
+    """No call but enroll makes an agent exist (§3.4)."""
+    expect(await store.attach(AGENT, HERE, b"{}"), None)
+    expect(await store.register(AGENT, CHANNEL, CHANNEL, LIMIT), Registration.UNKNOWN)
+    expect(await store.advance(AGENT, CHANNEL, 1), None)
+    expect(dict(await store.pending(AGENT)), {})
+    await store.ack(AGENT, [Ack(CHANNEL, 1)])
+    await store.unregister(AGENT, CHANNEL)
+    await store.detach(AGENT, HERE)
+    await store.forget(AGENT)
+    expect(await store.attach(AGENT, HERE), None)
+
+
+async def enroll_makes_and_seats(store: Store, clock: FakeClock) -> None:
+    """An enrolled agent has no channels and sits where it was put."""
+    await store.enroll(AGENT, HERE, b'{"ip": "192.0.2.1", "port": 9}')
+    await store.register(AGENT, CHANNEL, CHANNEL, LIMIT)
+    expect(await store.advance(AGENT, CHANNEL, 1), (1, CHANNEL, HERE))
+    expect(await store.attach(OTHER_AGENT, HERE), None)
+
+
+async def enroll_again_only_seats(store: Store, clock: FakeClock) -> None:
+    """Enrolling an agent that exists keeps its channels and replaces its seat."""
+    await settle_in(store)
+    await store.advance(AGENT, CHANNEL, 3)
+    await store.enroll(AGENT, THERE)
+    expect(await store.advance(AGENT, CHANNEL, 4), (4, CHANNEL, THERE))
+    expect(await versions(store), {CHANNEL: (4, 0)})
+
+
+async def attach_reads_live_channels(store: Store, clock: FakeClock) -> None:
+    """Attach answers both counters and the registered spelling of each live channel, and no other (§4.2)."""
+    await settle_in(store, CHANNEL, OTHER_CHANNEL)
+    await store.register(AGENT, CHANNEL, CHANNEL.upper(), LIMIT)
+    await store.advance(AGENT, CHANNEL, 5)
+    await store.ack(AGENT, [Ack(CHANNEL, 4), Ack(CHANNEL, 5)])
+    await store.advance(AGENT, CHANNEL, 6)
+    await store.unregister(AGENT, OTHER_CHANNEL)
+    expect(dict(await store.attach(AGENT, HERE, b"{}") or {}), {CHANNEL: stored(6, 5, CHANNEL.upper())})
+
+
+async def attach_replaces_who_sat(store: Store, clock: FakeClock) -> None:
+    """The newest seat wins (§3.5)."""
+    await settle_in(store)
+    await store.attach(AGENT, THERE)
+    expect(await store.advance(AGENT, CHANNEL, 1), (1, CHANNEL, THERE))
+    await store.attach(AGENT, Place(THERE.node, 8))
+    expect(await store.advance(AGENT, CHANNEL, 2), (2, CHANNEL, Place(THERE.node, 8)))
+
+
+async def detach_clears_its_seat(store: Store, clock: FakeClock) -> None:
+    """A detached agent sits nowhere and keeps its channels; a repeat changes nothing."""
+    await settle_in(store)
+    for version in (1, 2):
+        await store.detach(AGENT, HERE)
+        expect(await store.advance(AGENT, CHANNEL, version), (version, CHANNEL, None))
+
+
+async def detach_spares_another_seat(store: Store, clock: FakeClock) -> None:
+    """A late detach of an older connection doesn't unseat the newer one (compare-and-clear, §3.5)."""
+    await settle_in(store)
+    for version, other in enumerate((THERE, Place(HERE.node, 6), Place(NodeId(""), HERE.seat)), 1):
+        await store.detach(AGENT, other)
+        expect(await store.advance(AGENT, CHANNEL, version), (version, CHANNEL, HERE))
+
+
+async def forget_removes_everything(store: Store, clock: FakeClock) -> None:
+    """A forgotten agent is unknown, and one of the same UAID starts with nothing; a repeat changes nothing."""
+    await settle_in(store, CHANNEL, OTHER_CHANNEL)
+    await store.advance(AGENT, CHANNEL, 5)
+    await store.advance(AGENT, OTHER_CHANNEL, 5)
+    await store.unregister(AGENT, OTHER_CHANNEL)
+    for _ in range(2):
+        await store.forget(AGENT)
+        expect(await store.advance(AGENT, CHANNEL, 6), None)
+        expect(await store.attach(AGENT, HERE), None)
+    await settle_in(store, CHANNEL, OTHER_CHANNEL)
+    expect(await versions(store), {CHANNEL: (0, 0), OTHER_CHANNEL: (0, 0)})
+
+
+async def forget_spares_others(store: Store, clock: FakeClock) -> None:
+    """Forgetting one agent leaves the others as they are."""
+    await store.enroll(OTHER_AGENT, THERE)
+    await store.register(OTHER_AGENT, CHANNEL, CHANNEL, LIMIT)
+    await settle_in(store)
+    await store.forget(AGENT)
+    expect(await store.advance(OTHER_AGENT, CHANNEL, 1), (1, CHANNEL, THERE))
+
+
+async def unseen_agent_is_forgotten(store: Store, clock: FakeClock) -> None:
+    """An agent unseen for 30 days is unknown to every call, to the second (§10)."""
+    await settle_in(store)
+    await store.advance(AGENT, CHANNEL, 1)
+    await store.detach(AGENT, HERE)
+    clock.advance(UNSEEN_SECONDS - 1)
+    expect(await store.advance(AGENT, CHANNEL, 2), (2, CHANNEL, None))
+    clock.advance(1)
+    expect(await store.advance(AGENT, CHANNEL, 3), None)
+    expect(dict(await store.pending(AGENT)), {})
+    expect(await store.register(AGENT, CHANNEL, CHANNEL, LIMIT), Registration.UNKNOWN)
+    expect(await store.attach(AGENT, HERE), None)
+
+
+async def forgotten_channels_stay_away(store: Store, clock: FakeClock) -> None:
+    """What an agent had before it was forgotten by age doesn't come back with its UAID (§10)."""
+    await settle_in(store)
+    await store.advance(AGENT, CHANNEL, 5)
+    await store.detach(AGENT, HERE)
+    clock.advance(UNSEEN_SECONDS)
+    await store.enroll(AGENT, HERE)
+    expect(await versions(store), {})
+    await store.register(AGENT, CHANNEL, CHANNEL, LIMIT)
+    expect(await versions(store), {CHANNEL: (0, 0)})
+
+
+async def seated_agent_never_ages(store: Store, clock: FakeClock) -> None:
+    """An agent is seen as long as it sits, and its idle channels live as long as it does (§10)."""
+    await settle_in(store)
+    clock.advance(YEARS)
+    expect(await versions(store), {CHANNEL: (0, 0)})
+    await store.detach(AGENT, HERE)
+    clock.advance(UNSEEN_SECONDS - 1)
+    expect(await versions(store), {CHANNEL: (0, 0)})
+
+
+async def late_detach_is_no_sight(store: Store, clock: FakeClock) -> None:
+    """A detach that clears no seat doesn't count as seeing the agent."""
+    await settle_in(store)
+    await store.detach(AGENT, HERE)
+    clock.advance(UNSEEN_SECONDS - 1)
+    await store.detach(AGENT, HERE)
+    clock.advance(1)
+    expect(await store.attach(AGENT, HERE), None)
+
+
+async def check_keeps_the_epoch(store: Store, clock: FakeClock) -> None:
+    """The epoch stays the same while nobody drops all agents (§11.6)."""
+    epoch = await store.check()
+    await settle_in(store)
+    await store.forget(AGENT)
+    clock.advance(YEARS)
+    expect(await store.check(), epoch)
+
+
+async def aclose_finishes_then_refuses(store: Store, clock: FakeClock) -> None:
+    """A call begun before aclose is answered, one after it raises StoreError, and aclose may be repeated."""
+    await settle_in(store)
+    begun = asyncio.ensure_future(store.advance(AGENT, CHANNEL, 1))
+    await asyncio.sleep(0)
+    await store.aclose()
+    expect(await begun, (1, CHANNEL, HERE))
+    await store.aclose()
+    for call in (lambda: store.check(), lambda: store.attach(AGENT, HERE), lambda: store.advance(AGENT, CHANNEL, 2)):
+        try:
+            answer = await call()
+        except StoreError:
+            continue
+        raise AssertionError(f"answered {answer!r} after aclose")
+
+
+CASES: tuple[Case, ...] = (
+    unknown_agent_is_not_made,
+    enroll_makes_and_seats,
+    enroll_again_only_seats,
+    attach_reads_live_channels,
+    attach_replaces_who_sat,
+    detach_clears_its_seat,
+    detach_spares_another_seat,
+    forget_removes_everything,
+    forget_spares_others,
+    unseen_agent_is_forgotten,
+    forgotten_channels_stay_away,
+    seated_agent_never_ages,
+    late_detach_is_no_sight,
+    check_keeps_the_epoch,
+    aclose_finishes_then_refuses,
+)

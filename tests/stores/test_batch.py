@@ -1,0 +1,268 @@
+"""Group commit: what travels together, and what happens when a commit doesn't come back."""
+
+import asyncio
+
+import pytest
+from roskva.errors import StoreBusyError, StoreError, StoreTimeoutError
+from roskva.store.batch import Batch
+from roskva.testing import FakeClock
+
+from tests.stores._helpers import run, turns
+
+TIMEOUT = 5.0
+
+
+class Backend:
+    """A batch whose commits wait until the test answers them."""
+
+    def __init__(self, limit: int = 100) -> None:
+        self.sent: list[list[str]] = []
+        self.batch: Batch[str] = Batch(self.sent.append, timeout=TIMEOUT, limit=limit)
+
+    def answer(self) -> None:
+        """Answer the newest commit: each call in capitals."""
+        self.batch.answer([call.upper() for call in self.sent[-1]])
+
+
+def test_calls_of_a_turn_travel_together() -> None:
+    """Calls made in one turn leave at its end as one commit, in order, and get their own results."""
+
+    async def main() -> None:
+        backend = Backend()
+        futures = [backend.batch.submit(call) for call in "abc"]
+        assert backend.sent == []
+        await turns(1)
+        assert backend.sent == [["a", "b", "c"]]
+        backend.answer()
+        assert await asyncio.gather(*futures) == ["A", "B", "C"]
+
+    run(main())
+
+
+def test_calls_wait_for_the_commit_under_way() -> None:
+    """Calls made while a commit is under way travel together after it, whatever turn they were made in."""
+
+    async def main() -> None:
+        backend = Backend()
+        futures = [backend.batch.submit("a")]
+        await turns()
+        for call in "bcd":
+            futures.append(backend.batch.submit(call))
+            await turns()
+        assert backend.sent == [["a"]]
+        backend.answer()
+        await turns()
+        assert backend.sent == [["a"], ["b", "c", "d"]]
+        backend.answer()
+        assert await asyncio.gather(*futures) == ["A", "B", "C", "D"]
+
+    run(main())
+
+
+def test_answered_callers_come_along() -> None:
+    """Who calls again as soon as it is answered travels with those that waited."""
+
+    async def main() -> None:
+        backend = Backend()
+
+        async def twice() -> None:
+            await backend.batch.submit("a")
+            await backend.batch.submit("c")
+
+        task = asyncio.create_task(twice())
+        await turns()
+        waiting = backend.batch.submit("b")
+        backend.answer()
+        await turns()
+        assert backend.sent == [["a"], ["b", "c"]]
+        backend.answer()
+        await asyncio.gather(task, waiting)
+
+    run(main())
+
+
+def test_failed_commit_fails_its_calls_alone() -> None:
+    """Every call of a failed commit raises StoreError with the cause; those that waited go on."""
+
+    async def main() -> None:
+        backend = Backend()
+        failed = [backend.batch.submit(call) for call in "ab"]
+        await turns()
+        waited = backend.batch.submit("c")
+        cause = OSError("disk full")
+        backend.batch.fail("commit failed: disk full", cause)
+        for future in failed:
+            with pytest.raises(StoreError, match="disk full") as raised:
+                await future
+            assert raised.value.__cause__ is cause
+        await turns()
+        backend.answer()
+        assert await waited == "C"
+
+    run(main())
+
+
+def test_overdue_commit_fails_all() -> None:
+    """A commit without an answer in time fails its calls and those behind it; while it is stuck calls fail at once."""
+
+    async def main() -> None:
+        backend = Backend()
+        futures = [backend.batch.submit("a")]
+        await turns()
+        futures.append(backend.batch.submit("b"))
+        clock.advance(TIMEOUT - 1)
+        await turns()
+        assert not any(future.done() for future in futures)
+        clock.advance(1)
+        await turns()
+        futures.append(backend.batch.submit("c"))
+        assert futures[-1].done()
+        for future in futures:
+            with pytest.raises(StoreTimeoutError, match="5 s"):
+                await future
+        assert backend.sent == [["a"]]
+
+    clock = FakeClock()
+    run(main(), clock)
+
+
+@pytest.mark.parametrize("late", ["answer", "fail"])
+def test_service_resumes_by_itself(late: str) -> None:
+    """When the stuck commit comes back, with results or not, calls are served again."""
+
+    async def main() -> None:
+        backend = Backend()
+        lost = backend.batch.submit("a")
+        await turns()
+        clock.advance(TIMEOUT)
+        await turns()
+        if late == "answer":
+            backend.answer()
+        else:
+            backend.batch.fail("commit failed")
+        assert isinstance(lost.exception(), StoreTimeoutError)
+        served = backend.batch.submit("b")
+        await turns()
+        assert backend.sent == [["a"], ["b"]]
+        backend.answer()
+        assert await served == "B"
+
+    clock = FakeClock()
+    run(main(), clock)
+
+
+def test_each_commit_has_its_own_deadline() -> None:
+    """The time of one commit doesn't count against the next, and none is left when all was answered."""
+
+    async def main() -> None:
+        backend = Backend()
+        first = backend.batch.submit("a")
+        await turns()
+        second = backend.batch.submit("b")
+        clock.advance(TIMEOUT - 1)
+        backend.answer()
+        await turns()
+        clock.advance(TIMEOUT - 1)
+        await turns()
+        assert not second.done()
+        backend.answer()
+        clock.advance(TIMEOUT)
+        await turns()
+        assert await asyncio.gather(first, second) == ["A", "B"]
+
+    clock = FakeClock()
+    run(main(), clock)
+
+
+def test_waiting_calls_are_bounded() -> None:
+    """Beyond the limit a call raises StoreBusyError at once, and those that wait are served."""
+
+    async def main() -> None:
+        backend = Backend(limit=2)
+        flying = [backend.batch.submit(call) for call in "ab"]
+        await turns()
+        waiting = [backend.batch.submit(call) for call in "cd"]
+        with pytest.raises(StoreBusyError, match="2 calls"):
+            await backend.batch.submit("e")
+        backend.answer()
+        await turns()
+        backend.answer()
+        assert await asyncio.gather(*flying, *waiting) == ["A", "B", "C", "D"]
+
+    run(main())
+
+
+def test_cancelled_calls_break_nothing() -> None:
+    """Who stops waiting leaves the others' results as they are, before and during the commit, and if it fails."""
+
+    async def main() -> None:
+        backend = Backend()
+        for end in (backend.answer, lambda: backend.batch.fail("commit failed")):
+            early, late, kept = (backend.batch.submit(call) for call in "abc")
+            early.cancel()
+            await turns()
+            late.cancel()
+            end()
+            await asyncio.wait([kept])
+            assert early.cancelled()
+            assert late.cancelled()
+        assert backend.sent == [["a", "b", "c"]] * 2
+        assert isinstance(kept.exception(), StoreError)
+
+    run(main())
+
+
+def test_aclose_waits_for_what_was_begun() -> None:
+    """Aclose returns when commit and waiting calls were answered, and later calls raise StoreError."""
+
+    async def main() -> None:
+        backend = Backend()
+        begun = [backend.batch.submit("a")]
+        await turns()
+        begun.append(backend.batch.submit("b"))
+        closings = [asyncio.create_task(backend.batch.aclose()) for _ in range(2)]
+        for _ in begun:
+            await turns()
+            assert not any(closing.done() for closing in closings)
+            backend.answer()
+        await asyncio.gather(*closings)
+        assert await asyncio.gather(*begun) == ["A", "B"]
+        with pytest.raises(StoreError, match="closed"):
+            await backend.batch.submit("c")
+        await backend.batch.aclose()
+
+    run(main())
+
+
+def test_aclose_does_not_outlast_the_deadline() -> None:
+    """Aclose of a stuck batch returns when its deadline has failed what was begun, and at once after that."""
+
+    async def main() -> None:
+        backend = Backend()
+        begun = backend.batch.submit("a")
+        await turns()
+        closing = asyncio.create_task(backend.batch.aclose())
+        await turns()
+        clock.advance(TIMEOUT)
+        await closing
+        assert isinstance(begun.exception(), StoreTimeoutError)
+        await backend.batch.aclose()
+
+    clock = FakeClock()
+    run(main(), clock)
+
+
+def test_aclose_of_a_stuck_batch_returns() -> None:
+    """Aclose doesn't wait for a commit whose calls have failed already."""
+
+    async def main() -> None:
+        backend = Backend()
+        begun = backend.batch.submit("a")
+        await turns()
+        clock.advance(TIMEOUT)
+        await turns()
+        await backend.batch.aclose()
+        assert isinstance(begun.exception(), StoreTimeoutError)
+
+    clock = FakeClock()
+    run(main(), clock)
