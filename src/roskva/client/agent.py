@@ -6,6 +6,7 @@ what it does with them, and what it keeps on disk, is its own affair.
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
 from roskva.client.mailbox import Connected, Disconnected, Event, Mailbox
@@ -23,6 +24,7 @@ from roskva.protocol.agent import (
     Conversation,
     Ending,
     Failed,
+    Ignored,
     Refused,
     Registered,
     Step,
@@ -38,6 +40,8 @@ REPLY_TIMEOUT = 30.0
 
 BUSY_RETRY_AFTER = 10.0
 """Seconds to leave a server alone that is overloaded and doesn't say for how long (§3.8)."""
+
+_log = logging.getLogger("roskva.client")
 
 _OPEN_TIMEOUT = 30.0
 _CLOSE_TIMEOUT = 2.0
@@ -210,6 +214,8 @@ class Agent:
                 self._mailbox.post_answer(event)
             case Refused():
                 self._mailbox.post_answer(event)
+            case Ignored(reason):
+                _log.debug("ignored: %s", reason)
             case Updated(channel, version):
                 if not self._mailbox.post_update(event):
                     step.messages.append(line.talk.ack(channel, version))
@@ -280,5 +286,8 @@ def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError(f"not a ws:// or wss:// URL: {url[:100]!r}")
-    _ = parts.port  # raises ValueError out of range
     parts.hostname.encode("idna")  # UnicodeError, a ValueError, for what no resolver takes
+    try:
+        _connect(url)
+    except InvalidURI as error:
+        raise ValueError(f"not a URL of a WebSocket: {error.msg}") from None

@@ -62,7 +62,7 @@ class RegisterOutcome(enum.Enum):
 class Registrar:
     """Answers agents. Every method may raise StoreError, after which repeating is safe."""
 
-    __slots__ = ("_adopts", "_limit", "_make_uaid", "_node", "_presence", "_store")
+    __slots__ = ("_limit", "_make_uaid", "_node", "_presence", "_store", "adopts")
 
     def __init__(
         self,
@@ -79,7 +79,8 @@ class Registrar:
         self._presence = presence
         self._make_uaid = make_uaid
         self._limit = channels_per_agent
-        self._adopts = adopts
+        self.adopts = adopts
+        """Whether an unknown agent without channels keeps its UAID."""
 
     async def hello(self, seat: Seat, uaid: Uaid | None, listed: Listed | None, wakeup: bytes | None) -> Welcome:
         """Seat an agent under the UAID it keeps, or a new one (§3).
@@ -136,7 +137,7 @@ class Registrar:
 
     async def _greet(self, seat: Seat, uaid: Uaid, listed: Listed | None, wakeup: bytes | None) -> Welcome:
         stored = await self._store.attach(uaid, self._place(seat), wakeup)
-        match judge(uaid, listed, stored, limit=self._limit, adopts=self._adopts):
+        match judge(uaid, listed, stored, limit=self._limit, adopts=self.adopts):
             case Verdict.ADOPT:
                 return Welcome(uaid, is_new=False, is_enrolled=False, pending=[])
             case Verdict.RENEW:

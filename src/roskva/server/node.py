@@ -7,7 +7,7 @@ import secrets
 import signal
 import ssl
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from roskva.config import Config
@@ -27,7 +27,7 @@ from roskva.server.listener import Listener, listen, load_certificate, load_tls
 from roskva.server.proxies import ProxyConnection, Trust
 from roskva.server.routes import PublicRoutes
 from roskva.server.shell import Shell
-from roskva.store.base import Store
+from roskva.store.base import FIRST_EPOCH, Store
 from roskva.store.open import open_store
 from roskva.types import NodeId, Uaid
 
@@ -44,9 +44,24 @@ EPOCH_CHANGED = 1012
 
 
 class Node:
-    """One running server. ``open`` it, ``drain`` it, ``close`` it; all on one loop."""
+    """One running server. ``open`` it, ``drain`` it, ``close`` it; all on one loop.
 
-    def __init__(self, config: Config, store: Store, keys: list[bytes], tls: ssl.SSLContext | None = None) -> None:
+    Args:
+        config: Its settings.
+        store: An open store; the node closes it.
+        keys: The endpoint keys, the first seals.
+        tls: The context of a TLS listener.
+        now: Monotonic seconds, if not the loop's.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        keys: list[bytes],
+        tls: ssl.SSLContext | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._store = store
@@ -57,11 +72,11 @@ class Node:
         self._epoch: int | None = None
         self._store_answers = True
         self.node_id = NodeId(secrets.token_hex(8))
-        self.shell = Shell(config)
+        self.shell = Shell(config, now)
         self.presence = Presence()
         self._trust = Trust(config.trusted_proxies)
         sealer = Sealer(keys)
-        registrar = Registrar(
+        self._registrar = Registrar(
             self.node_id,
             store,
             self.presence,
@@ -69,7 +84,7 @@ class Node:
             channels_per_agent=config.channels_per_agent,
             adopts=config.adopt_unknown_uaids,
         )
-        clerk = Clerk(self.shell, registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
+        clerk = Clerk(self.shell, self._registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
         matcher = Matcher(self.node_id, store, self.presence, NoCourier())
         self._public = PublicRoutes(self.shell, clerk, matcher, sealer, self._trust)
         self._admin = AdminRoutes(self.shell, self.node_id, self.presence, store)
@@ -92,7 +107,7 @@ class Node:
             StoreError: The store doesn't answer.
         """
         config = self._config
-        self._epoch = await self._store.check()
+        self._note_epoch(await self._store.check())
         self._listeners.append(await listen(config.host, config.port, self._make_public, self._tls))
         self._listeners.append(await listen(config.admin_host, config.admin_port, self._make_admin))
         self._ticking = self._loop.call_later(TICK, self._tick)
@@ -171,9 +186,14 @@ class Node:
         self._store_answers = True
         if epoch != self._epoch:
             log.warning("epoch_changed", before=self._epoch, now=epoch, agents=len(self.presence))
-            self._epoch = epoch
+            self._note_epoch(epoch)
             for seat in self.presence:
                 seat.close(EPOCH_CHANGED, "say hello again")
+
+    def _note_epoch(self, epoch: int) -> None:
+        """Remember the epoch; UAIDs from before a bump may be known to others, so none is adopted after one (§11.6)."""
+        self._epoch = epoch
+        self._registrar.adopts = self._config.adopt_unknown_uaids and epoch == FIRST_EPOCH
 
     def _is_empty(self) -> bool:
         return not self.shell.connections and not len(self.presence)
@@ -192,7 +212,7 @@ async def make_node(config: Config) -> Node:
         ConfigError: A setting can't be used.
         StoreError: The store can't be opened.
     """
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = load_or_create(config.data_dir / config.key_file)
     tls = load_tls(config.tls_cert, config.tls_key) if config.tls_cert and config.tls_key else None
     _raise_file_limit()

@@ -4,7 +4,7 @@ It decides nothing; it is the node seen from a connection.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
 
@@ -29,14 +29,14 @@ class Drainable(Protocol):
 class Shell:
     """What every connection of one node shares."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, now: Callable[[], float] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._interned: dict[str, str] = {}
         self._date = b""
         self.config = config
-        self.now = self._loop.time
-        """Monotonic seconds."""
+        self.now = now or self._loop.time
+        """Monotonic seconds; tests bring a clock that jumps."""
         self.second = self.now()
         """The start of this second by the same clock: one object that all idle connections share."""
         self.deadlines = Deadlines(self.second)

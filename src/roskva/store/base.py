@@ -18,6 +18,10 @@ UNSEEN_SECONDS = 30 * 24 * 3600
 """How long an agent without a seat is remembered (§10)."""
 
 
+FIRST_EPOCH = 1
+"""The epoch of a new store; it rises by one whenever all agents were dropped on purpose (§11.6)."""
+
+
 class Registration(enum.Enum):
     """How a register ended."""
 
@@ -88,7 +92,7 @@ class Store(Protocol):
         ...
 
     def check(self) -> Awaitable[int]:
-        """Prove that the store can write; returns its epoch, which rises when all agents were dropped (§11.6)."""
+        """Prove that the store can write; returns its epoch (``FIRST_EPOCH`` or above)."""
         ...
 
     def aclose(self) -> Awaitable[None]:

@@ -382,7 +382,7 @@ def test_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     play(test, FakeServer(stay, stay, stay, stay))
 
 
-@pytest.mark.parametrize("url", ["http://x/", "ws://", "x", "ws://x:99999/", "ws://a..b/"])
+@pytest.mark.parametrize("url", ["http://x/", "ws://", "x", "ws://x:99999/", "ws://a..b/", "ws://x/#y", "ws://me@x/"])
 def test_bad_url_is_a_misuse(url: str) -> None:
     """A URL that can never work is refused at once."""
     with pytest.raises(ValueError, match=r".+"):

@@ -241,8 +241,10 @@ def test_close_codes_are_read() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([UAID, "a", "200"]),
-    lambda children: st.lists(children, max_size=3)
-    | st.dictionaries(st.sampled_from(["channelID", "version", "x"]), children, max_size=3),
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.dictionaries(st.sampled_from(["channelID", "version", "x"]), children, max_size=3)
+    ),
     max_leaves=6,
 )
 KINDS = st.sampled_from(["hello", "register", "unregister", "notification", "ack", "ping", "Error", ""])
