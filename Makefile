@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DATA ?= data
 
 .PHONY: serve test test-slow lint clean lock
 
 serve: $(VENV)/.serve
-	$(BIN)/roskva serve --data-dir data $(ARGS)
+	$(BIN)/roskva serve --data-dir $(DATA) $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/ruff check .

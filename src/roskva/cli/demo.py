@@ -7,6 +7,8 @@ import argparse
 import asyncio
 import contextlib
 import http.client
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DemoError: something did not happen.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            # As Ctrl-C: dying on the spot would leave the server behind.
+            signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="roskva-demo-") as folder, _serving(Path(folder)) as server:
         story = Story(server)
         try:
@@ -84,9 +90,11 @@ class ServerProcess:
         """
         command = [sys.executable, "-m", "roskva", "serve", "--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--admin-port", str(self._admin_port), "--data-dir", str(self._data)]
+        # The settings of a server of the user's must not become the demo's.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("ROSKVA_")}
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C is for the demo, which then ends the server.
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
         ends_at = time.monotonic() + _READY_TIMEOUT
         while not _is_ready(self._admin_port):
             if self._process.poll() is not None or time.monotonic() > ends_at:
@@ -130,7 +138,7 @@ class Story:
         Raises:
             DemoError: a step did not happen.
         """
-        print("1. A server starts.")
+        _tell("1. A server starts.")
         await asyncio.to_thread(self._server.start)
         async with Agent(self._server.url, channels=[CHANNEL]) as agent:
             await self._introduce(agent)
@@ -143,46 +151,46 @@ class Story:
 
     async def keep(self) -> None:
         """Leave everything running and tell what the agent hears, until cancelled."""
-        print(f"\nAll of it stays until Ctrl-C. In another terminal:\n   roskva put {self._endpoint}", flush=True)
+        _tell(f"\nAll of it stays until Ctrl-C. In another terminal:\n   roskva put {self._endpoint}")
         async with self._return() as agent:
             async for event in agent:
                 if isinstance(event, Updated):
-                    print(f"   The agent hears of version {event.version}.", flush=True)
+                    _tell(f"   The agent hears of version {event.version}.")
 
     async def _introduce(self, agent: Agent) -> None:
-        print(f"2. An agent connects to {self._server.url} and registers the channel {CHANNEL!r}.")
+        _tell(f"2. An agent connects to {self._server.url} and registers the channel {CHANNEL!r}.")
         registered = await _hear(agent, Registered)
         self._uaid, self._endpoint = agent.uaid, registered.endpoint
-        print(f"   The channel's endpoint, for publishers:\n   {self._endpoint}")
+        _tell(f"   The channel's endpoint, for publishers:\n   {self._endpoint}")
 
     async def _deliver(self, agent: Agent) -> None:
-        print("3. A publisher has news.")
+        _tell("3. A publisher has news.")
         began_at = time.monotonic()
         await self._put(1)
         await self._hear_version(agent, 1)
-        print(f"   The agent hears of version 1, {1000 * (time.monotonic() - began_at):.1f} ms after the PUT began.")
+        _tell(f"   The agent hears of version 1, {1000 * (time.monotonic() - began_at):.1f} ms after the PUT began.")
 
     async def _publish_to_nobody(self) -> None:
-        print("4. The agent goes offline, and the news goes on.")
+        _tell("4. The agent goes offline, and the news goes on.")
         await self._put(2)
         await self._put(3)
-        print("   Now the server is killed (kill -9), and started again.")
+        _tell("   Now the server is killed (kill -9), and started again.")
         await asyncio.to_thread(self._server.kill)
         await asyncio.to_thread(self._server.start)
 
     async def _catch_up(self, agent: Agent) -> None:
-        print("5. The agent comes back to the new server.")
+        _tell("5. The agent comes back to the new server.")
         await self._hear_version(agent, 3)
-        print("   It hears of version 3: what was accepted survived, and version 2 is old news.")
+        _tell("   It hears of version 3: what was accepted survived, and version 2 is old news.")
 
     async def _survive(self, agent: Agent) -> None:
-        print("6. The server is killed under the connected agent, and started again.")
+        _tell("6. The server is killed under the connected agent, and started again.")
         await asyncio.to_thread(self._server.kill)
         await _hear(agent, Disconnected)
         await asyncio.to_thread(self._server.start)
         await self._put(4)
         await self._hear_version(agent, 4)
-        print("   The agent has reconnected by itself and hears of version 4.")
+        _tell("   The agent has reconnected by itself and hears of version 4.")
 
     def _return(self) -> Agent:
         return Agent(self._server.url, uaid=self._uaid, channels=[CHANNEL], endpoints={CHANNEL: self._endpoint})
@@ -191,12 +199,17 @@ class Story:
         result = await asyncio.to_thread(put, self._endpoint, version)
         if not result.is_accepted:
             raise DemoError(f"PUT version={version} was {result.outcome.value}: {result.status} {result.reason}")
-        print(f"   PUT version={version}  ->  {result.status} {result.outcome.value}", flush=True)
+        _tell(f"   PUT version={version}  ->  {result.status} {result.outcome.value}")
 
     async def _hear_version(self, agent: Agent, version: int) -> None:
         while (heard := (await _hear(agent, Updated)).version) != version:
             if heard > version:
                 raise DemoError(f"the agent heard of version {heard}, not {version}")
+        await agent.settle()
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
 
 
 async def _hear(agent: Agent, kind: type[E]) -> E:

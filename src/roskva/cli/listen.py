@@ -22,6 +22,7 @@ Say = Callable[[str, str, str | int], None]
 DEFAULT_URL = "ws://127.0.0.1:8080/"
 
 _STOPPED = 1
+_RENEWED = "connected, but the server knew this agent no more: its endpoints are void, updates may have been missed"
 
 _EPILOG = """\
 output, a line each:
@@ -151,9 +152,10 @@ class Listener:
 
     def _print_connected(self, event: Connected) -> None:
         if event.renewed:
+            is_first = not self._state.uaid
             self._state.renew(event.uaid)
             self._save()
-            _tell("connected as a new agent: earlier endpoints are void, updates may have been missed")
+            _tell("connected as a new agent" if is_first else _RENEWED)
             return
         _tell("connected")
         for channel, endpoint in self._state.endpoints.items():

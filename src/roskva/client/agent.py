@@ -43,6 +43,7 @@ BUSY_RETRY_AFTER = 10.0
 
 _log = logging.getLogger("roskva.client")
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OPEN_TIMEOUT = 30.0
 _CLOSE_TIMEOUT = 2.0
 _PING_INTERVAL = 120.0
@@ -53,7 +54,8 @@ _MAX_MESSAGE = 1 << 20
 class Agent:
     """An agent that keeps itself connected; iterate over its events inside ``async with``.
 
-    An update is acked when the consumer asks for the next event, so one that it dies over comes again.
+    An update is acked when the consumer asks for the next event (or calls ``settle``), so one that it
+    dies over comes again.
     Unread updates coalesce to the newest of each channel. The iteration ends only if another agent takes
     over the UAID: the last event is then a ``Disconnected`` that names no retry.
 
@@ -130,11 +132,20 @@ class Agent:
         if not self._runner.cancelled():
             self._runner.exception()
 
+    async def settle(self) -> None:
+        """Ack the update read last, as reading on would; for a consumer that is done with it and leaves."""
+        update = self._mailbox.settle()
+        if update is None or self._welcomed is None:
+            return
+        # A lost ack is made good when the server sends the update again: the mailbox knows it.
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            await self._welcomed.send(self._welcomed.talk.ack(update.channel, update.version))
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        await self._settle()
+        await self.settle()
         while (event := self._mailbox.take()) is None:
             if self._runner is None:
                 raise RuntimeError("an agent is iterated inside `async with`")
@@ -145,14 +156,6 @@ class Agent:
             self._wake.clear()
             await self._wake.wait()
         return event
-
-    async def _settle(self) -> None:
-        update = self._mailbox.settle()
-        if update is None or self._welcomed is None:
-            return
-        # A lost ack is made good when the server sends the update again: the mailbox knows it.
-        with contextlib.suppress(ConnectionClosed, TimeoutError):
-            await self._welcomed.send(self._welcomed.talk.ack(update.channel, update.version))
 
     async def _run(self) -> None:
         while True:
@@ -247,6 +250,8 @@ class _End:
 def _connect(url: str) -> connect:
     return connect(
         url,
+        # A proxy of the environment can't reach this machine's own addresses.
+        proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
         subprotocols=[Subprotocol("push-notification")],
         compression=None,
         max_size=_MAX_MESSAGE,

@@ -12,6 +12,9 @@ from roskva.registry.presence import Presence, Seat
 from roskva.store.base import Registration, Store
 from roskva.types import Ack, ChannelId, Channels, NodeId, Place, Uaid, Update, is_random_uaid
 
+UNLIMITED = 2**31
+"""Stands for a limit that is off."""
+
 Listed = tuple[ChannelId | None, ...]
 """The channels that a hello lists; None stands for a malformed channelID, which nobody knows."""
 
@@ -78,7 +81,7 @@ class Registrar:
         self._store = store
         self._presence = presence
         self._make_uaid = make_uaid
-        self._limit = channels_per_agent
+        self._limit = channels_per_agent or UNLIMITED
         self.adopts = adopts
         """Whether an unknown agent without channels keeps its UAID."""
 

@@ -35,10 +35,10 @@ class AdminRoutes:
         self._exposition = Exposition(
             shell.counts,
             {
-                "agents": ("Agents seated on this node.", lambda: len(presence)),
-                "open_connections": ("Open connections.", lambda: shell.limits.connections.total),
-                "unfinished": ("Connections without a hello, publishers included.", lambda: len(shell.connections)),
-                "operations": ("Operations under way.", lambda: shell.tasks),
+                "agents": lambda: len(presence),
+                "open_connections": lambda: shell.limits.connections.total,
+                "unfinished": lambda: len(shell.connections),
+                "operations": lambda: shell.tasks,
             },
         )
         self._pages: dict[bytes, Callable[[], Answer]] = {

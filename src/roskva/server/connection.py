@@ -24,6 +24,9 @@ INTERNAL_ERROR = 1011
 MAX_UNDER_WAY = 64
 """Operations of one agent at a time; beyond it reading pauses."""
 
+MAX_DEAF = 2048
+"""Unregistered channels of which a late hint is still known; a hint is late by milliseconds."""
+
 WRITE_BUFFER = 16 * 1024
 """Bytes that may wait for a slow reader; beyond it updates coalesce in the outbox."""
 
@@ -134,7 +137,7 @@ class AgentConnection(asyncio.Protocol):
         if self._deaf is None:
             self._deaf = {}
         self._deaf[channel_id] = None
-        if len(self._deaf) > self._shell.config.channels_per_agent:
+        if len(self._deaf) > MAX_DEAF:
             del self._deaf[next(iter(self._deaf))]
 
     def displace(self) -> None:

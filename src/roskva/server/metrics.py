@@ -45,8 +45,17 @@ class Counts:
     failures: int = _plain("Unexpected errors; each is in the log.")
 
 
+GAUGES = {
+    "agents": "Agents seated on this node.",
+    "open_connections": "Open public connections.",
+    "unfinished": "Public connections without a hello: handshakes under way, and publishers.",
+    "operations": "Operations under way.",
+}
+"""What is read at a scrape: ``roskva_<name>`` -> help."""
+
+
 class _Exposition(Collector):
-    def __init__(self, counts: Counts, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
+    def __init__(self, counts: Counts, gauges: dict[str, Callable[[], float]]) -> None:
         self._counts = counts
         self._gauges = gauges
 
@@ -57,8 +66,8 @@ class _Exposition(Collector):
             for key, count in value.items() if label else [(None, value)]:
                 family.add_metric([str(key)] if label else [], count)
             yield family
-        for name, (doc, read) in self._gauges.items():
-            yield GaugeMetricFamily(f"roskva_{name}", doc, value=read())
+        for name, doc in GAUGES.items():
+            yield GaugeMetricFamily(f"roskva_{name}", doc, value=self._gauges[name]())
 
 
 class Exposition:
@@ -66,12 +75,12 @@ class Exposition:
 
     Args:
         counts: The node's counts.
-        gauges: What is read at a scrape: name without prefix -> (help, reader).
+        gauges: A reader for each of ``GAUGES``.
     """
 
     content_type = b"text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, counts: Counts, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
+    def __init__(self, counts: Counts, gauges: dict[str, Callable[[], float]]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Exposition(counts, gauges))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):

@@ -24,7 +24,7 @@ class Writer:
 
     Args:
         answer: gets a commit's results, ``fail`` the reason and cause if it wasn't made; both on the loop.
-        timeout: seconds to wait for a lock that another process holds, and for the end of the thread.
+        timeout: seconds a commit may take, and to wait for the end of the thread.
         clock: Unix seconds.
     """
 
@@ -68,7 +68,9 @@ class Writer:
     def _run(self) -> None:
         try:
             with claimed(self._path):
-                connection = open_file(self._path, synchronous=self._synchronous, timeout=self._timeout)
+                # Before the commit's deadline: then it is known that nothing took effect.
+                patience = 0.9 * self._timeout
+                connection = open_file(self._path, synchronous=self._synchronous, timeout=patience)
                 with contextlib.closing(connection):
                     self._serve(connection)
         except Exception as error:

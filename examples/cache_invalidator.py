@@ -1,0 +1,68 @@
+"""A cache in this process that drops an entry as soon as its source says that it changed.
+
+    python examples/cache_invalidator.py [ws://127.0.0.1:8080/]
+
+It prints an endpoint for each of its keys. Whoever changes the source of a key PUTs to its endpoint:
+
+    curl -X PUT http://127.0.0.1:8080/update/…
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+
+from roskva.client.agent import Agent
+from roskva.client.mailbox import Connected, Registered, Updated
+
+KEYS = ("prices", "flags")
+
+
+class Cache:
+    """Values by key, each loaded once until it is dropped."""
+
+    def __init__(self, load: Callable[[str], str]) -> None:
+        self._load = load
+        self._values: dict[str, str] = {}
+
+    def get(self, key: str) -> str:
+        """Return the value of a key, loading it if it isn't there."""
+        if key not in self._values:
+            self._values[key] = self._load(key)
+        return self._values[key]
+
+    def drop(self, key: str) -> None:
+        """Forget one value."""
+        self._values.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._values.clear()
+
+
+def load(key: str) -> str:
+    """Stand for what is slow: a query, a file, another service."""
+    print(f"load {key}", flush=True)
+    return f"the newest {key}"
+
+
+async def main(url: str) -> None:
+    """Keep the cache fresh for ever."""
+    cache = Cache(load)
+    for key in KEYS:
+        cache.get(key)
+    async with Agent(url, channels=KEYS) as agent:
+        async for event in agent:
+            match event:
+                case Registered(key, endpoint):
+                    print(f"endpoint {key} {endpoint}", flush=True)
+                case Updated(key, _):
+                    cache.drop(key)
+                    cache.get(key)
+                case Connected(renewed=True):
+                    cache.clear()  # updates may have been lost
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "ws://127.0.0.1:8080/"))

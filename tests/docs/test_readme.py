@@ -1,0 +1,77 @@
+"""The README is run as a newcomer would."""
+
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from tests.kit.lines import lines_of
+
+README = Path("README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Return the commands of the README in their order."""
+    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_the_start_works_as_written(tmp_path: Path) -> None:
+    """The three terminals of the README show the first update, and the next after a kill -9 of the server."""
+    serve, listen, publish = commands()
+    port = free_port()
+    env = {"ROSKVA_PORT": str(port), "ROSKVA_ADMIN_PORT": str(free_port()), "HOME": str(tmp_path)}
+    serve = f"{serve} DATA={tmp_path / 'data'}"
+    listen = f"{listen.replace(' listen ', f' listen ws://127.0.0.1:{port}/ ')} --state {tmp_path / 'state.json'}"
+
+    with lines_of(serve, env) as server:
+        server.wait_for("listening")
+        with lines_of(listen, env) as agent:
+            endpoint = agent.wait_for("endpoint news").split()[-1]
+            publish = publish.replace("http://127.0.0.1:8080/update/…", endpoint)
+            assert subprocess.check_output(publish.split(), stderr=subprocess.DEVNULL) == b"{}"
+            agent.wait_for("update news 1")
+        publish = publish.replace("version=1", "version=2")
+        assert subprocess.check_output(publish.split(), stderr=subprocess.DEVNULL) == b"{}"
+        pid = server_pid(int(env["ROSKVA_ADMIN_PORT"]))
+        subprocess.run(["kill", "-9", str(pid)], check=True)
+        server.process.wait(10)
+    with lines_of(serve, env) as server:
+        server.wait_for("listening")
+        with lines_of(listen, env) as agent:
+            agent.wait_for("update news 2")
+
+
+def server_pid(admin_port: int) -> int:
+    """Ask the server for its process id."""
+    status = subprocess.check_output(["curl", "-s", f"http://127.0.0.1:{admin_port}/status"], text=True)
+    found = re.search(r'"pid": (\d+)', status)
+    assert found is not None
+    return int(found[1])
+
+
+def test_curl_is_there() -> None:
+    """The README's publisher is curl."""
+    assert shutil.which("curl"), "apt-get install curl"
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Each relative link of the Markdown files names a file."""
+    for page in [Path("README.md"), Path("CONTRIBUTING.md"), Path("CHANGELOG.md"), *Path("docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_folder_of_the_map_exists() -> None:
+    """The README's map names folders that are there."""
+    for row in re.findall(r"^\| (`[^|]+`) \|", README.partition("## Map")[2].partition("## ")[0], re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", row):
+            assert Path(name).exists() or Path("src/roskva", name).exists(), name
