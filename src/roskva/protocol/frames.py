@@ -114,13 +114,8 @@ class FrameReader:
                 self._assemble(event, payloads)
         return payloads
 
-    def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake; the peer's answer or its silence ends it."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(code, reason)
-
     def fail(self, code: int, reason: str) -> None:
-        """Close without waiting for an answer, as for a broken stream (RFC 6455 §7.1.7)."""
+        """Write a Close frame and an end behind it, without waiting for an answer (RFC 6455 §7.1.7)."""
         if self._protocol.state is State.OPEN:
             self._protocol.fail(code, reason)
 

@@ -151,14 +151,14 @@ class AgentConnection(asyncio.Protocol):
         self.close(GOING_AWAY, "server stops")
 
     def close(self, code: int, reason: str) -> None:
-        """Close with a handshake that the peer has a few seconds for."""
+        """Close, and half-close behind the Close frame: Gecko doesn't answer one, and goes on until TCP ends (§2.7)."""
         if self.is_closing:
             return
         self._shell.counts.closes[code] += 1
         self.is_closing = True
         if self._reader is None:
             self._reader = FrameReader()
-        self._reader.close(code, reason)
+        self._reader.fail(code, reason)
         self._shell.deadlines.set(self, self._shell.now() + CLOSING_SECONDS)
         self._attend(self._reader)
         self._transport.resume_reading()

@@ -3,6 +3,8 @@
 What a request means, time and answers belong elsewhere. Size is bounded here.
 """
 
+from typing import NoReturn
+
 import httptools
 
 MAX_HEAD = 16 * 1024
@@ -10,6 +12,12 @@ MAX_HEAD = 16 * 1024
 
 MAX_BODY = 4 * 1024
 """Bytes of a request's body (§11.4)."""
+
+MAX_SPELLED = 64 * 1024
+"""Bytes of a request on the wire, however its body is cut into chunks."""
+
+_HEAD_TOO_LARGE = f"a head may have {MAX_HEAD} bytes"
+_BODY_TOO_LARGE = f"a body may have {MAX_BODY} bytes"
 
 
 class Request:
@@ -28,7 +36,7 @@ class Request:
 
 
 class RequestError(Exception):
-    """A request that can't be read on; ``status`` is the answer, after which the connection closes."""
+    """What a stream that can't be read on ends with; ``status`` is the answer, after which the connection closes."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +46,7 @@ class RequestError(Exception):
 class RequestReader:
     """Read the requests of one connection; call ``close`` when done, as the parser holds the reader."""
 
-    __slots__ = ("_body", "_head_size", "_in_body", "_parser", "_request", "_requests", "_target", "_too_large",
+    __slots__ = ("_body", "_in_body", "_parser", "_request", "_requests", "_size", "_target", "error",
                  "expects_continue", "handshake", "rest")  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,9 +55,10 @@ class RequestReader:
         self._request: Request | None = None
         self._target = b""
         self._body = b""
-        self._head_size = 0
+        self._size = 0  # of the request being read, together with what was read before it at once
         self._in_body = False
-        self._too_large = False
+        self.error: RequestError | None = None
+        """Why the stream can't be read on; nothing may be fed after it."""
         self.expects_continue = False
         """The peer waits for ``100 Continue``; the caller sends it and clears this."""
         self.handshake: Request | None = None
@@ -60,27 +69,17 @@ class RequestReader:
     @property
     def is_between(self) -> bool:
         """Tell whether no part of a request has been read."""
-        return self._request is None and self._head_size == 0
+        return self._request is None and self._size == 0
 
     def feed(self, data: bytes) -> list[Request]:
-        """Take a read and return the requests that it completed.
-
-        Raises:
-            RequestError: The stream can't be read on; nothing may be fed after it.
-        """
-        assert self._parser is not None
-        if not self._in_body:
-            self._head_size += len(data)
+        """Take a read and return the requests that it completed; look at ``error`` and ``handshake`` then."""
+        self._size += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.rest = data[upgrade.args[0] :]
-        except httptools.HttpParserError as error:
-            raise RequestError(400, "this is not HTTP/1.1") from error
-        if self._too_large:
-            raise RequestError(413, f"a body may have {MAX_BODY} bytes")
-        if not self._in_body and self._head_size > MAX_HEAD:
-            raise RequestError(431, f"a head may have {MAX_HEAD} bytes")
+            self._parse(memoryview(data))
+            if self._size > MAX_HEAD:
+                self._check_size()
+        except httptools.HttpParserError:
+            self.error = self.error or RequestError(400, "this is not HTTP/1.1")
         requests, self._requests = self._requests, []
         return requests
 
@@ -88,65 +87,40 @@ class RequestReader:
         """Let go of the parser."""
         self._parser = None
 
-    # Called by httptools
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._request = Request()
-        self._target = self._body = b""
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the request target."""
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        assert self._request is not None
-        headers, name = self._request.headers, name.lower()
-        headers[name] = headers[name] + b", " + value if name in headers else value
-
-    def on_headers_complete(self) -> None:
-        """Take the head."""
-        request, parser = self._request, self._parser
-        assert request is not None
-        assert parser is not None
-        self._in_body = True
-        request.method = parser.get_method()
-        request.version = parser.get_http_version()
-        request.keep_alive = parser.should_keep_alive()
-        request.path, _, request.query = self._target.partition(b"?")
-        if not request.path.startswith(b"/"):
-            request.path, request.query = _split_absolute(self._target)
-        self.expects_continue = request.headers.get(b"expect", b"").lower() == b"100-continue"
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        if len(self._body) + len(body) > MAX_BODY:
-            self._too_large = True
-        else:
-            self._body += body
-
-    def on_message_complete(self) -> None:
-        """End a request."""
-        request, parser = self._request, self._parser
-        assert request is not None
-        assert parser is not None
-        request.body = self._body
-        self._request = None
-        self._in_body, self._head_size = False, 0
-        if self._too_large:
-            return
-        if parser.should_upgrade():
-            if _is_websocket(request):
-                self.handshake = request
+    def _parse(self, data: bytes) -> None:
+        unread = memoryview(data)
+        while self._parser is not None and self.handshake is None:
+            try:
+                self._parser.feed_data(unread)
                 return
-            # The parser stops at an upgrade that nobody wants (h2c): answer, and be done.
-            request.keep_alive = False
-        self._requests.append(request)
+            except httptools.HttpParserUpgrade as upgrade:
+                unread = unread[upgrade.args[0] :]
+                self._decline_upgrade()
+        self.rest = bytes(unread)
+
+    def _decline_upgrade(self) -> None:
+        """Read a request on as if it asked for no upgrade (RFC 9110 §7.8), unless it is a handshake."""
+        request = self._request
+        if request is None:
+            return
+        head = b"".join(b"%s: %s\r\n" % field for field in request.headers.items() if field[0] != b"upgrade")
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._target, head))
+
+    def _too_large(self) -> RequestError:
+        if self._in_body:
+            return RequestError(413, f"a body may have {MAX_BODY} bytes")
+        return RequestError(431, f"a head may have {MAX_HEAD} bytes")
+
+    # Called by httptools, which ends with HttpParserError if one of these fails
 
 
 def _is_websocket(request: Request) -> bool:
     return b"websocket" in (word.strip().lower() for word in request.headers.get(b"upgrade", b"").split(b","))
+
+
+def _spelled_size(target: bytes, headers: dict[bytes, bytes]) -> int:
+    return len(target) + sum(len(name) + len(value) + 4 for name, value in headers.items())
 
 
 def _split_absolute(target: bytes) -> tuple[bytes, bytes]:

@@ -195,7 +195,7 @@ class Firefox:
     def _start_process(self) -> subprocess.Popen[bytes]:
         binary = shutil.which(BINARY)
         if binary is None:
-            raise FileNotFoundError("apt-get install firefox-esr xvfb")
+            raise FileNotFoundError("apt-get install firefox-esr")
         self._port_file.unlink(missing_ok=True)
         # Chrome scripts (the push connection's switch) need the system access.
         flags = ["--headless", "--no-remote", "--marionette", "--remote-allow-system-access"]

@@ -17,6 +17,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
+
 from tests.slow.browsers.firefox import Firefox, wait_until
 
 PAGE = "<!doctype html><meta charset=utf-8><title>subscriber</title>"
