@@ -37,7 +37,9 @@ class Config:
     store: str = setting(
         "sqlite:///roskva.db", "Store URL: sqlite:///FILE (relative to --data-dir; ?synchronous=full) or memory:."
     )
-    store_timeout: float = setting(5.0, "Seconds a store call may take; agents give a register 10.")
+    store_timeout: float = setting(
+        4.0, "Seconds a commit may take; a call may wait for one before its own, and agents give a register 10."
+    )
     key_file: Path = setting(
         Path("roskva.keys"), "Endpoint keys, one a line, first seals (relative to --data-dir; made if missing)."
     )
@@ -46,7 +48,9 @@ class Config:
     strict_subprotocol: bool = setting(False, "Refuse agents that don't offer push-notification (§2.2).")
     strict_channel_ids: bool = setting(False, "Accept only UUIDs as channelIDs (§4.2).")
     adopt_unknown_uaids: bool = setting(True, "Let an unknown agent without channels keep its v4 UAID (§3.2).")
-    large_versions: bool = setting(False, "Accept versions to 2^63-1; browsers round those above 2^53-1 and can't ack them (§7).")
+    large_versions: bool = setting(
+        False, "Accept versions to 2^63-1; browsers round those above 2^53-1 and can't ack them (§7)."
+    )
     allowed_origins: tuple[str, ...] = setting((), "Origins that may open a WebSocket; empty: any (§2.3).")
     cors_origins: tuple[str, ...] = setting((), "Origins of web pages that may PUT; * for any; empty: none (§7.3).")
 

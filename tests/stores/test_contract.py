@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from roskva.store.base import Store
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from roskva.errors import StoreError
 from roskva.state.channel import Channel, ack, advance, next_version, settle
-from roskva.store.base import TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration
+from roskva.store.base import FIRST_EPOCH, TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration
 from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, StoredChannel, Uaid
 
 
@@ -40,7 +40,7 @@ class MemoryStore:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._agents: dict[Uaid, _Agent] = {}
-        self._epoch = 1
+        self._epoch = FIRST_EPOCH
         self._closed = False
 
     async def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from roskva.errors import StoreError
+from roskva.store.base import FIRST_EPOCH
 
 SCHEMA_VERSION = 1
 
@@ -32,8 +33,7 @@ _SCHEMA = (
         gone_at INTEGER,
         PRIMARY KEY (uaid, channel_id)
     ) WITHOUT ROWID""",
-    "CREATE TABLE meta (epoch INTEGER NOT NULL)",
-    "INSERT INTO meta (epoch) VALUES (1)",
+    "CREATE TABLE meta (epoch INTEGER NOT NULL, checks INTEGER NOT NULL)",
     # For the reaper alone: neither grows with agents that are here, or channels that live.
     "CREATE INDEX agents_unseated ON agents (seen_at) WHERE node IS NULL",
     "CREATE INDEX channels_gone ON channels (gone_at) WHERE gone_at IS NOT NULL",
@@ -156,3 +156,4 @@ def _create_if_empty(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} is a database of something else")
     for statement in _SCHEMA:
         connection.execute(statement)
+    connection.execute("INSERT INTO meta (epoch, checks) VALUES (?, 0)", (FIRST_EPOCH,))

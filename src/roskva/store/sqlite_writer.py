@@ -92,9 +92,6 @@ class Writer:
                 self._tell(self._fail, f"commit failed: {error}", error)
             else:
                 self._tell(self._answer, results)
-        # What is not folded into the file now will be at the next open.
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _commit(self, connection: sqlite3.Connection, work: Work, calls: list[Call]) -> list[object]:
         work.begin(int(self._clock()))

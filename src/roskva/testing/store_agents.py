@@ -3,7 +3,7 @@
 import asyncio
 
 from roskva.errors import StoreError
-from roskva.store.base import UNSEEN_SECONDS, Registration, Store
+from roskva.store.base import FIRST_EPOCH, UNSEEN_SECONDS, Registration, Store
 from roskva.testing.cases import (
     AGENT,
     CHANNEL,
@@ -160,12 +160,12 @@ async def late_detach_is_no_sight(store: Store, clock: FakeClock) -> None:
 
 
 async def check_keeps_the_epoch(store: Store, clock: FakeClock) -> None:
-    """The epoch stays the same while nobody drops all agents (§11.6)."""
-    epoch = await store.check()
+    """A new store has the first epoch, and keeps it while nobody drops all agents (§11.6)."""
+    expect(await store.check(), FIRST_EPOCH)
     await settle_in(store)
     await store.forget(AGENT)
     clock.advance(YEARS)
-    expect(await store.check(), epoch)
+    expect(await store.check(), FIRST_EPOCH)
 
 
 async def aclose_finishes_then_refuses(store: Store, clock: FakeClock) -> None:

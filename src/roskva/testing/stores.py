@@ -1,13 +1,13 @@
 """Own the suite that defines the store contract; a backend is right if it passes.
 
-The cases are ``store_agents`` and ``store_channels``; what only one backend can do (a restart, a
-lost disk) is tested with that backend.
+The cases are ``store_agents``, ``store_channels`` and ``store_updates``; what only one backend can do
+(a restart, a lost disk) is tested with that backend.
 """
 
 from collections.abc import Awaitable, Callable
 
 from roskva.store.base import Store
-from roskva.testing import store_agents, store_channels
+from roskva.testing import store_agents, store_channels, store_updates
 from roskva.testing.cases import Case
 from roskva.testing.clock import FakeClock
 
@@ -16,7 +16,7 @@ Clock = Callable[[], float]
 OpenStore = Callable[[Clock], Awaitable[Store]]
 """Opens an empty store that takes the time from this clock; the suite closes it."""
 
-STORE_CASES: tuple[Case, ...] = (*store_agents.CASES, *store_channels.CASES)
+STORE_CASES: tuple[Case, ...] = (*store_agents.CASES, *store_channels.CASES, *store_updates.CASES)
 
 
 async def check_store(open_store: OpenStore) -> None:

@@ -71,7 +71,7 @@ def test_words_go_to_stdout_and_news_to_stderr(
     out, err = capsys.readouterr()
     assert out.splitlines() == [f"endpoint a {ENDPOINT}", "update a 7", "update a 8"]
     assert err.splitlines() == [
-        "connected as a new agent: earlier endpoints are void, updates may have been missed",
+        "connected as a new agent",
         "disconnected: lost; trying again in 1.2 s",
         "connected",
     ]
@@ -98,12 +98,13 @@ def test_agent_is_remembered(agent: type[FakeAgent], path: Path, capsys: pytest.
     assert [(made.uaid, made.endpoints) for made in agent.made] == [("", {}), (UAID, {"a": ENDPOINT})]
 
 
-def test_renewal_is_remembered(agent: type[FakeAgent], path: Path) -> None:
-    """After a new UAID the old endpoints are gone from the state, before anything else is."""
+def test_renewal_is_told_and_remembered(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a new UAID the old endpoints are gone from the state, and the user is told what that means."""
     save_state(path, State(URL, "old", {"a": ENDPOINT}))
     agent.events = [Connected(UAID, renewed=True)]
     main(["listen", "--state", str(path)])
     assert open_state(path, URL).state == State(URL, UAID, {"a": ""})
+    assert "endpoints are void" in capsys.readouterr().err
 
 
 def test_channels_are_added(agent: type[FakeAgent], path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -64,12 +65,12 @@ class FakeServer:
     def __init__(self, *scripts: Script, refusals: list[tuple[int, str | None]] | None = None) -> None:
         self._scripts = list(scripts)
         self._refusals = refusals or []
-        self.url = ""
+        self._failures: list[AssertionError | IndexError] = []
         self.offered: list[str] = []
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
-        """Serve on a free port; gives the URL."""
+        """Serve on a free port; gives the URL. What fails in a script is raised at the end."""
         protocol = Subprotocol("push-notification")
         async with serve(
             self._handle,
@@ -81,8 +82,9 @@ class FakeServer:
             close_timeout=1.0,
         ) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            self.url = f"ws://127.0.0.1:{port}/"
-            yield self.url
+            yield f"ws://127.0.0.1:{port}/"
+        if self._failures:
+            raise self._failures[0]
 
     def _refuse(self, socket: ServerConnection, request: Request) -> Response | None:
         self.offered.append(str(request.headers.get_all("Sec-WebSocket-Extensions")))
@@ -95,5 +97,10 @@ class FakeServer:
         return Response(status, http.HTTPStatus(status).phrase, headers)
 
     async def _handle(self, socket: ServerConnection) -> None:
-        script = self._scripts.pop(0)
-        await script(Peer(socket))
+        try:
+            await self._scripts.pop(0)(Peer(socket))
+        except ConnectionClosed:
+            pass  # the agent left first
+        except (AssertionError, IndexError) as error:
+            self._failures.append(error)
+            raise

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.unit.client.fake_server import UAID, FakeServer, Peer, Script
 
 from roskva.client.agent import BUSY_RETRY_AFTER, Agent
 from roskva.client.mailbox import Connected, Disconnected, Event, Refused, Registered, Updated
 from roskva.state.backoff import Backoff
+from tests.unit.client.fake_server import UAID, FakeServer, Peer, Script
 
 OTHER_UAID = "0e9a1c77-1f0e-4c55-8c0f-6a3f0d5b9e21"
 ENDPOINT = "http://x/1"
@@ -120,6 +120,27 @@ def test_ack_follows_the_handling() -> None:
             assert await anext(agent) == Updated("a", 8)
 
     play(test, FakeServer(script))
+
+
+def test_settled_update_is_acked_without_reading_on() -> None:
+    """A consumer that is done with an update, and leaves, can say so; once."""
+    acks: list[tuple[str, int]] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.notify(a=7)
+        acks.append(await peer.hear_ack())
+        async for message in peer.socket:
+            raise AssertionError(message)
+
+    async def test(url: str) -> None:
+        async with build(url, "a", uaid=UAID, known=True) as agent:
+            await read_until(agent, Updated)
+            await agent.settle()
+            await agent.settle()
+
+    play(test, FakeServer(script))
+    assert acks == [("a", 7)]
 
 
 def test_update_in_hand_is_not_acked_on_leaving() -> None:
@@ -313,6 +334,18 @@ def test_unreachable_server_is_tried_again() -> None:
                 assert event.retry_in >= wait
 
     play(test, FakeServer())
+
+
+def test_local_server_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment is not asked for a server on this machine."""
+    for name in ("http_proxy", "https_proxy", "ws_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    async def test(url: str) -> None:
+        async with build(url, "a", uaid=UAID, known=True) as agent:
+            assert isinstance(await anext(agent), Connected)
+
+    play(test, FakeServer(resume()))
 
 
 def test_sparse_and_rude_server_is_served() -> None:

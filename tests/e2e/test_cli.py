@@ -1,0 +1,203 @@
+"""The commands as a user runs them: a real server, agent and publisher, each a process of its own."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kit.process import PATIENCE, ROSKVA, ServerProcess, serving
+
+
+class Command:
+    """A running ``roskva`` whose stdout is read line by line."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.process = subprocess.Popen(
+            [*ROSKVA, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._readers = [threading.Thread(target=self._read), threading.Thread(target=self._read_news)]
+        self.news: list[str] = []
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+
+    def _read_news(self) -> None:
+        assert self.process.stderr is not None
+        self.news.extend(line.rstrip("\n") for line in self.process.stderr)
+
+    def hear(self) -> str:
+        """Return the next line of stdout."""
+        return self._lines.get(timeout=PATIENCE)
+
+    def has_more(self) -> bool:
+        """Tell whether there is a line that nobody asked for."""
+        return not self._lines.empty()
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal, and return the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """End it if it still runs, with what it started, and free what it holds."""
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        for reader in self._readers:
+            reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """Run a server with data of its own."""
+    with serving(tmp_path / "data") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def listening(server: ServerProcess, state: Path, *arguments: str) -> Iterator[Command]:
+    """Run ``roskva listen``."""
+    with contextlib.closing(Command("listen", server.url, "--state", str(state), *arguments)) as command:
+        yield command
+
+
+def put(*arguments: str) -> tuple[int, str, str]:
+    """Run ``roskva put``, and return its exit code and what it printed."""
+    done = subprocess.run([*ROSKVA, "put", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_update_arrives_over_a_killed_server(server: ServerProcess, tmp_path: Path) -> None:
+    """What was answered 2xx arrives: at once, and again after kill -9 and a restart; the agent reconnects itself."""
+    with listening(server, tmp_path / "state.json", "--channel", "news") as agent:
+        word, channel, endpoint = agent.hear().split(" ")
+        assert (word, channel) == ("endpoint", "news")
+        assert put(endpoint, "1") == (0, "delivered\n", "")
+        assert agent.hear() == "update news 1"
+
+        server.kill()
+        assert put(endpoint, "2")[0] == 4
+        server.start()
+        code, out, err = put(endpoint, "3")
+        assert (code, err) == (0, "")
+        assert out in ("delivered\n", "stored\n")
+        assert agent.hear() == "update news 3"
+        assert agent.end(signal.SIGINT) == 130
+        assert not agent.has_more()
+        assert not any("Traceback" in line for line in agent.news)
+
+
+def test_offline_agent_hears_of_the_newest(server: ServerProcess, tmp_path: Path) -> None:
+    """An agent that comes back is the same one, and hears of the newest version only, even after kill -9."""
+    state = tmp_path / "state.json"
+    with listening(server, state) as agent:
+        first = agent.hear()
+        assert agent.end(signal.SIGINT) == 130
+    _, channel, endpoint = first.split(" ")
+    assert put(endpoint, "5")[:2] == (0, "stored\n")
+    assert put(endpoint, "6")[:2] == (0, "stored\n")
+    server.kill()
+    server.start()
+    with listening(server, state) as agent:
+        assert agent.hear() == first
+        assert agent.hear() == f"update {channel} 6"
+        assert agent.end(signal.SIGINT) == 130
+        assert not agent.has_more()
+
+
+def test_second_agent_with_one_state_ends_the_first(server: ServerProcess, tmp_path: Path) -> None:
+    """Two processes with one state don't fight over it: the older one stops, with code 1 and the remedy."""
+    state = tmp_path / "state.json"
+    with listening(server, state) as old:
+        old.hear()
+        with listening(server, state) as new:
+            new.hear()
+            assert old.process.wait(PATIENCE) == 1
+            old.close()
+            assert "give each agent its own --state" in old.news[-1]
+            assert new.process.poll() is None
+
+
+def test_state_is_private(server: ServerProcess, tmp_path: Path) -> None:
+    """The state file, which holds the UAID, is its owner's alone."""
+    state = tmp_path / "state.json"
+    with listening(server, state) as agent:
+        agent.hear()
+        assert state.stat().st_mode & 0o777 == 0o600
+
+
+def test_refused_put_has_its_code(server: ServerProcess, tmp_path: Path) -> None:
+    """A forged token and a wrong version are refused; scripts can tell."""
+    with listening(server, tmp_path / "state.json") as agent:
+        endpoint = agent.hear().split(" ")[2]
+        forged = endpoint[:-4] + ("AAAA" if endpoint[-4:] != "AAAA" else "BBBB")
+        assert put(forged, "1")[0] == 1
+        assert put(endpoint, str(2**53))[0] == 1
+        code, out, err = put(endpoint)
+        assert (code, out, err) == (0, "delivered\n", "")
+        version = int(agent.hear().split(" ")[2])
+        assert abs(version - time.time()) < 60
+
+
+def test_closed_pipe_ends_the_agent_quietly(server: ServerProcess, tmp_path: Path) -> None:
+    """`roskva listen | head -1` ends without a trace once it has something to say to nobody."""
+    reading, writing = os.pipe()
+    command = [*ROSKVA, "listen", server.url, "--state", str(tmp_path / "state.json")]
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, text=True) as agent:
+        os.close(writing)
+        with open(reading) as lines:
+            endpoint = lines.readline().split()[2]
+        assert put(endpoint, "1")[0] == 0
+        _, news = agent.communicate(timeout=PATIENCE)
+    assert agent.returncode == 1
+    assert news.splitlines() == ["connected as a new agent"]
+
+
+def test_demo_ends_well() -> None:
+    """The demo tells its story to the end, and leaves nothing running."""
+    done = subprocess.run([*ROSKVA, "demo"], capture_output=True, text=True, timeout=90, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "hears of version 4" in done.stdout
+    assert done.stdout.count("->  20") == 4
+
+
+def test_demo_stays_until_interrupted() -> None:
+    """With --keep the demo's server can be used by others, and Ctrl-C ends all of it."""
+    with contextlib.closing(Command("demo", "--keep")) as demo:
+        while not (line := demo.hear()).startswith("   roskva put "):
+            pass
+        endpoint = line.split()[-1]
+        assert put(endpoint, "9")[0] == 0
+        assert demo.hear() == "   The agent hears of version 9."
+        assert demo.end(signal.SIGINT) == 0
+        assert put(endpoint, "10")[0] == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_demo_ends_its_server(number: signal.Signals) -> None:
+    """A demo that is ended in the middle ends its server."""
+    with contextlib.closing(Command("demo")) as demo:
+        while "/update/" not in (line := demo.hear()):
+            pass
+        assert demo.end(number) == 130
+        assert put(line.strip(), "1")[0] == 4
+        assert demo.news == []

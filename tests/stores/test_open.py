@@ -1,0 +1,93 @@
+"""Store URLs: what they open, and how the wrong ones are refused."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from roskva.errors import ConfigError, StoreError
+from roskva.store.memory import MemoryStore
+from roskva.store.open import open_store, read_sqlite_url
+from roskva.store.sqlite import SqliteStore
+from roskva.store.sqlite_file import Synchronous
+from tests.stores._helpers import AGENT, HERE, run
+
+
+async def opened(url: str, data_dir: Path) -> str:
+    """Open a store, use it, close it; returns its kind."""
+    store = await open_store(url, data_dir=data_dir, timeout=1.0)
+    async with contextlib.aclosing(store):
+        await store.enroll(AGENT, HERE)
+        assert await store.attach(AGENT, HERE) == {}
+    return type(store).__name__
+
+
+def test_relative_file_is_in_the_data_folder(tmp_path: Path) -> None:
+    """sqlite:///FILE is relative to the data folder, which is made if missing."""
+    assert run(opened("sqlite:///roskva.db", tmp_path / "new" / "data")) == SqliteStore.__name__
+    assert (tmp_path / "new" / "data" / "roskva.db").is_file()
+
+
+def test_absolute_file_is_where_it_says(tmp_path: Path) -> None:
+    """sqlite:////FILE is absolute, with spaces and signs escaped."""
+    folder = tmp_path / "a folder #1"
+    folder.mkdir()
+    url = f"sqlite:///{tmp_path}/a%20folder%20%231/my.db?synchronous=full"
+    assert run(opened(url, tmp_path / "data")) == SqliteStore.__name__
+    assert (folder / "my.db").is_file()
+
+
+def test_memory_needs_no_folder(tmp_path: Path) -> None:
+    """memory: keeps nothing on disk."""
+    assert run(opened("memory:", tmp_path / "data")) == MemoryStore.__name__
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "synchronous"),
+    [
+        ("sqlite:///roskva.db", Path("roskva.db"), Synchronous.NORMAL),
+        ("sqlite:///sub/roskva.db?synchronous=normal", Path("sub/roskva.db"), Synchronous.NORMAL),
+        ("sqlite:////var/lib/roskva.db?synchronous=full", Path("/var/lib/roskva.db"), Synchronous.FULL),
+    ],
+)
+def test_sqlite_url_is_read(url: str, path: Path, synchronous: Synchronous) -> None:
+    """A sqlite: URL names its file and option."""
+    assert read_sqlite_url(url) == (path, synchronous)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgres://localhost/x", "known are sqlite:///FILE and memory:"),
+        ("", "known are sqlite:///FILE and memory:"),
+        ("roskva.db", "known are sqlite:///FILE and memory:"),
+        ("memory:x", "memory: takes nothing more"),
+        ("memory:?a=b", "memory: takes nothing more"),
+        ("sqlite://roskva.db", "write sqlite:///FILE"),
+        ("sqlite:roskva.db", "write sqlite:///FILE"),
+        ("sqlite:///", "write sqlite:///FILE"),
+        ("sqlite:///roskva.db#1", "%23 for #"),
+        ("sqlite:///roskva.db?sync=full", "known is synchronous"),
+        ("sqlite:///roskva.db?synchronous=off", "write normal or full"),
+        ("sqlite:///roskva.db?synchronous=", "write normal or full"),
+    ],
+)
+def test_wrong_url_is_refused_readably(url: str, reason: str, tmp_path: Path) -> None:
+    """A URL that can't be used raises ConfigError, which tells how to write it, and makes nothing."""
+    with pytest.raises(ConfigError, match=reason):
+        run(opened(url, tmp_path / "data"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_urls_are_no_file() -> None:
+    """Only a sqlite: URL names a file."""
+    with pytest.raises(ConfigError):
+        read_sqlite_url("memory:")
+
+
+def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    """A data folder that can't be made raises StoreError."""
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StoreError, match="can't make"):
+        run(opened("sqlite:///roskva.db", tmp_path / "data"))
