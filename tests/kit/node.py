@@ -2,9 +2,12 @@
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine
+import functools
+import inspect
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from roskva.config import Config
 from roskva.server import loop
@@ -14,6 +17,9 @@ from roskva.store.memory import MemoryStore
 from roskva.testing import FakeClock
 from tests.kit.agent import Agent, connect
 from tests.kit.http import Reply, request
+from tests.kit.wire import Wire, open_wire
+
+P = ParamSpec("P")
 
 KEY = bytes(range(64))
 
@@ -36,6 +42,12 @@ class Server:
         async with connect(self.url, **handshake) as agent:
             yield agent
 
+    @contextlib.asynccontextmanager
+    async def wire(self, *, agreed: bool = True) -> AsyncIterator[Wire]:
+        """Connect with bare bytes; ``agreed`` is with a handshake done."""
+        async with open_wire(self.node.port, agreed=agreed) as wire:
+            yield wire
+
     async def put(self, endpoint: str, version: int | str | None = None, **more: Any) -> Reply:
         """PUT a version; ``more`` goes to ``tests.kit.http.request``."""
         body = b"" if version is None else f"version={version}".encode()
@@ -54,12 +66,14 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def running(store: Store | None = None, **settings: Any) -> AsyncIterator[Server]:
+async def running(
+    store: Store | None = None, *, tls: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[Server]:
     """Run a node with these settings on a memory store (or ``store``) and free ports."""
     clock = FakeClock(1000.0)
     store = store or MemoryStore()
     config = Config(port=0, admin_port=0, **{"drain_seconds": 0.0, **settings})
-    node = Node(config, store, [KEY], now=clock)
+    node = Node(config, store, [KEY], tls, now=clock)
     await node.open()
     try:
         yield Server(node, store, clock)
@@ -79,3 +93,26 @@ async def running_on_sqlite(path: Path, **settings: Any) -> AsyncIterator[Server
 def run(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a scenario on the server's own kind of loop."""
     loop.run(scenario)
+
+
+def on_a_node(
+    make_store: Callable[[], Store] = MemoryStore, **settings: Any
+) -> Callable[[Callable[Concatenate[Server, P], Coroutine[Any, Any, None]]], Callable[P, None]]:
+    """Make a test of a scenario whose first argument is a running node; no operation of the node may have crashed."""
+
+    def decorate(scenario: Callable[Concatenate[Server, P], Coroutine[Any, Any, None]]) -> Callable[P, None]:
+        async def play(*args: P.args, **kwargs: P.kwargs) -> None:
+            async with running(make_store(), **settings) as server:
+                await scenario(server, *args, **kwargs)
+                assert server.node.shell.counts.failures == 0
+
+        @functools.wraps(scenario)
+        def test(*args: P.args, **kwargs: P.kwargs) -> None:
+            run(play(*args, **kwargs))
+
+        signature = inspect.signature(scenario)
+        parameters = list(signature.parameters.values())[1:]
+        test.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # read by pytest
+        return test
+
+    return decorate

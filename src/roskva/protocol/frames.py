@@ -69,6 +69,16 @@ def split_text(data: bytes) -> tuple[list[bytes], bytes]:
     return payloads, data[at:] if at else data
 
 
+class _TextProtocol(Protocol):
+    """The library's protocol, failing at a binary frame itself: nothing behind it in the same read counts."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY:
+            self.fail(1003, "text only")
+        else:
+            super().recv_frame(frame)
+
+
 class FrameReader:
     """Read frames that are not the common one.
 
@@ -79,12 +89,16 @@ class FrameReader:
     __slots__ = ("_fed", "_parts", "_protocol", "_read", "is_eof_due")
 
     def __init__(self) -> None:
-        self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
-        self._parts: list[bytes] = []  # of a fragmented message
+        self._protocol = _TextProtocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
+        self._parts = bytearray()  # of a fragmented message
         self._fed = 0  # bytes received
         self._read = 0  # bytes of them that made whole frames
         self.is_eof_due = False
         """Nothing more will be sent: the shell half-closes, and the peer is expected to hang up."""
+
+    def __del__(self) -> None:
+        # The library's protocol and its parser refer to each other: parted, both go at once.
+        self._protocol.parser.close()
 
     @property
     def is_quiet(self) -> bool:
@@ -108,9 +122,7 @@ class FrameReader:
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)
             self._read += _wire_size(len(event.data))
-            if event.opcode is Opcode.BINARY:
-                self.fail(1003, "text only")
-            if event.opcode in (Opcode.TEXT, Opcode.CONT) and not self._is_failed:
+            if event.opcode in (Opcode.TEXT, Opcode.CONT):
                 self._assemble(event, payloads)
         return payloads
 
@@ -125,16 +137,10 @@ class FrameReader:
         self.is_eof_due = self.is_eof_due or SEND_EOF in parts
         return b"".join(parts)
 
-    @property
-    def _is_failed(self) -> bool:
-        sent = self._protocol.close_sent
-        return sent is not None and self._protocol.close_rcvd is None
-
     def _assemble(self, frame: Frame, payloads: list[bytes]) -> None:
-        if frame.data:
-            self._parts.append(bytes(frame.data))
+        self._parts += frame.data
         if frame.fin:
-            payloads.append(b"".join(self._parts))
+            payloads.append(bytes(self._parts))
             self._parts.clear()
 
 

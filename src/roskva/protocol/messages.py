@@ -9,13 +9,16 @@ from typing import Any
 import msgspec
 
 from roskva.errors import Closes, InvalidCommandError, MalformedError
-from roskva.types import Ack, ChannelId, Update, parse_channel_id
+from roskva.types import MAX_VERSION, Ack, ChannelId, Update, parse_channel_id
 
 INVALID_COMMAND = "Invalid Command"
 UNAVAILABLE = "Service Unavailable"
 INTERNAL_ERROR = "Internal Error"
 
 _MAX_ECHO = 100
+
+MAX_WAKEUP = 4096
+"""Bytes of wake-up data that are kept: addresses and ids, for every agent that is stored or about to be (§3.7)."""
 
 
 class Hello(msgspec.Struct, tag_field="messageType", tag="hello", frozen=True):
@@ -34,10 +37,11 @@ class Hello(msgspec.Struct, tag_field="messageType", tag="hello", frozen=True):
         return tuple(map(parse_channel_id, self.channel_ids))
 
     def wakeup(self) -> bytes | None:
-        """Return the wake-up data as one JSON object; None if there is none (§3.7)."""
+        """Return the wake-up data as one JSON object; None if there is none, or too much (§3.7)."""
         fields = {name: getattr(self, name) for name in ("wakeup_hostport", "mobilenetwork", "connect")}
         given = {name: raw for name, raw in fields.items() if raw is not msgspec.UNSET}
-        return msgspec.json.encode(given) if given else None
+        encoded = msgspec.json.encode(given) if given else b""
+        return encoded if 0 < len(encoded) <= MAX_WAKEUP else None
 
 
 class Register(msgspec.Struct, tag_field="messageType", tag="register", frozen=True):
@@ -63,7 +67,8 @@ class AckEntry(msgspec.Struct, frozen=True):
         channel_id, version = parse_channel_id(self.channel_id), self.version
         if isinstance(version, str):
             version = int(version) if len(version) < 20 and version.isascii() and version.isdigit() else -1
-        return None if channel_id is None or version < 0 else Ack(channel_id, version)
+        # A version above the largest was never sent, and no store takes it.
+        return Ack(channel_id, version) if channel_id is not None and 0 <= version <= MAX_VERSION else None
 
 
 class Acknowledge(msgspec.Struct, tag_field="messageType", tag="ack", frozen=True):
@@ -205,9 +210,18 @@ def _decode_leniently(payload: bytes) -> AgentMessage:
         loose = msgspec.json.decode(payload, type=_Loose)
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedError("not a JSON object") from error
+    if payload.translate(None, b" \t\r\n") == PONG:
+        return Ping()
+    try:
+        return _read_message(loose)
+    except InvalidCommandError as error:
+        channel_id = _read_field(loose.channel_id, str)
+        error.channel_id = channel_id if isinstance(channel_id, str) else ""  # echoed (§9)
+        raise
+
+
+def _read_message(loose: _Loose) -> AgentMessage:
     if loose.message_type is msgspec.UNSET:
-        if payload.translate(None, b" \t\r\n") == PONG:
-            return Ping()
         raise InvalidCommandError("no messageType", closes=Closes.REPEATED)
     message_type = _read(loose.message_type, str)
     message_type = message_type.lower() if isinstance(message_type, str) else ""
@@ -249,14 +263,14 @@ def _read_hello(loose: _Loose) -> Hello:
 
 
 def _read_channel_id(message_type: str, loose: _Loose) -> str:
-    channel_id = _UNREADABLE if loose.channel_id is msgspec.UNSET else _read(loose.channel_id, str)
+    channel_id = _read_field(loose.channel_id, str)
     if isinstance(channel_id, str):
         return channel_id
     raise InvalidCommandError("channelID is missing or not a string", message_type=message_type)
 
 
 def _read_ack(loose: _Loose) -> Acknowledge:
-    entries = _UNREADABLE if loose.updates is msgspec.UNSET else _read(loose.updates, list[msgspec.Raw])
+    entries = _read_field(loose.updates, list[msgspec.Raw])
     if not isinstance(entries, list):
         raise InvalidCommandError("updates is missing or not a list", message_type="ack", closes=Closes.REPEATED)
     read = (_read(entry, AckEntry) for entry in entries)
@@ -268,6 +282,10 @@ class _Unreadable:
 
 
 _UNREADABLE = _Unreadable()
+
+
+def _read_field(raw: msgspec.Raw | msgspec.UnsetType, kind: Any) -> Any:
+    return _UNREADABLE if raw is msgspec.UNSET else _read(raw, kind)
 
 
 def _read(raw: msgspec.Raw, kind: Any) -> Any:

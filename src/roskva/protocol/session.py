@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 
 from roskva.errors import Closes, InvalidCommandError
 from roskva.protocol.messages import (
+    INTERNAL_ERROR,
     INVALID_COMMAND,
     PONG,
     Acknowledge,
@@ -32,6 +33,9 @@ from roskva.types import Ack, ChannelId, Uaid, is_uuid, parse_channel_id, parse_
 
 PING_SECONDS = 20.0
 """Pings may come this often (§6)."""
+
+PING_TOLERANCE = 1.0
+"""Seconds by which a ping may come early: an agent counts its 20 s by another clock, over a network that jitters."""
 
 FAST_PINGS = 5
 """So many faster ones in a row close the socket (§6)."""
@@ -160,7 +164,7 @@ class Session:
     @staticmethod
     def unregister_failed(spelling: str, reason: str) -> bytes:
         """Return the reply to an unregister that isn't (§5.1)."""
-        return encode(UnregisterReply(channel_id=spelling, status=500, reason=reason))
+        return encode(UnregisterReply(channel_id=spelling, status=500, error=INTERNAL_ERROR, reason=reason))
 
     def _hello_reply(self) -> bytes:
         assert self.uaid is not None
@@ -200,7 +204,7 @@ class Session:
         return Settle(acks) if acks else NOTHING
 
     def _pong(self, _message: Ping, now: float, _rules: Rules) -> Step:
-        is_fast = self._pinged_at is not None and now - self._pinged_at < PING_SECONDS
+        is_fast = self._pinged_at is not None and now - self._pinged_at < PING_SECONDS - PING_TOLERANCE
         self._pinged_at = now
         self._fast_pings = self._fast_pings + 1 if is_fast else 0
         if self._fast_pings >= FAST_PINGS:
@@ -239,7 +243,11 @@ def _refusal(error: InvalidCommandError) -> RegisterReply | UnregisterReply | Er
             )
         case _:
             return ErrorReply(
-                message_type=error.message_type, status=error.status, error=INVALID_COMMAND, reason=error.reason
+                message_type=error.message_type,
+                channel_id=channel_id,
+                status=error.status,
+                error=INVALID_COMMAND,
+                reason=error.reason,
             )
 
 

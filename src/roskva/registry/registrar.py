@@ -5,8 +5,8 @@ Each is one round trip to the store. The table of §3.2 is ``judge``, a pure fun
 
 import asyncio
 import enum
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from roskva.registry.presence import Presence, Seat
 from roskva.store.base import Registration, Store
@@ -14,6 +14,8 @@ from roskva.types import Ack, ChannelId, Channels, NodeId, Place, Uaid, Update, 
 
 UNLIMITED = 2**31
 """Stands for a limit that is off."""
+
+T = TypeVar("T")
 
 Listed = tuple[ChannelId | None, ...]
 """The channels that a hello lists; None stands for a malformed channelID, which nobody knows."""
@@ -51,6 +53,16 @@ class Welcome(NamedTuple):
     is_enrolled: bool
     """The store knows the agent; otherwise nothing is stored for it yet (§3.4)."""
     pending: list[Update]
+
+
+class Enrolled(enum.Enum):
+    """Whether the store knows an agent."""
+
+    NO = "no"
+    """Nothing was stored for it yet (§3.4)."""
+    MAYBE = "maybe"
+    """A first register was begun; even if it failed it may have taken effect."""
+    YES = "yes"
 
 
 class RegisterOutcome(enum.Enum):
@@ -104,15 +116,11 @@ class Registrar:
         self, seat: Seat, uaid: Uaid, channel_id: ChannelId, spelling: str, wakeup: bytes | None, *, is_enrolled: bool
     ) -> RegisterOutcome:
         """Store a channel, and the agent too if this is its first (§3.4, §4)."""
-        registering = self._store.register
-        if is_enrolled:
-            registration = await registering(uaid, channel_id, spelling, self._limit)
-        else:
-            _, registration = await asyncio.gather(
-                self._store.enroll(uaid, self._place(seat), wakeup),
-                registering(uaid, channel_id, spelling, self._limit),
-            )
-        match registration:
+        enrolling = None if is_enrolled else _begin(self._store.enroll(uaid, self._place(seat), wakeup))
+        registering = _begin(self._store.register(uaid, channel_id, spelling, self._limit))
+        if enrolling is not None:
+            await asyncio.gather(enrolling, registering)
+        match await registering:
             case Registration.DONE:
                 return RegisterOutcome.DONE
             case Registration.FULL:
@@ -122,13 +130,13 @@ class Registrar:
 
     async def unregister(self, seat: Seat, uaid: Uaid, channel_id: ChannelId) -> None:
         """Turn a channel into a tombstone; what is pending goes at once (§5)."""
-        await self._store.unregister(uaid, channel_id)
+        await _begin(self._store.unregister(uaid, channel_id))
         # Dropped AFTER the store: an update stored before the tombstone may have been offered meanwhile.
         seat.unhear(channel_id)
 
     async def ack(self, uaid: Uaid, acks: list[Ack]) -> None:
         """Store what the agent acknowledged (§8)."""
-        await self._store.ack(uaid, acks)
+        await _begin(self._store.ack(uaid, acks))
 
     async def leave(self, seat: Seat, uaid: Uaid, *, is_stored: bool) -> None:
         """Clear the seat here and, if it was still the agent's, in the store."""
@@ -140,6 +148,9 @@ class Registrar:
 
     async def _greet(self, seat: Seat, uaid: Uaid, listed: Listed | None, wakeup: bytes | None) -> Welcome:
         stored = await self._store.attach(uaid, self._place(seat), wakeup)
+        if self._presence.find(uaid) is not seat:
+            # Displaced meanwhile: the newer hello judges for itself, and this answer is for nobody.
+            return Welcome(uaid, is_new=False, is_enrolled=stored is not None, pending=[])
         match judge(uaid, listed, stored, limit=self._limit, adopts=self.adopts):
             case Verdict.ADOPT:
                 return Welcome(uaid, is_new=False, is_enrolled=False, pending=[])
@@ -171,3 +182,11 @@ class Registrar:
             await self._store.attach(uaid, self._place(seat))
         self._presence.enter(uaid, seat)
         return Welcome(uaid, is_new=True, is_enrolled=False, pending=[])
+
+
+def _begin(call: Awaitable[T]) -> asyncio.Future[T]:
+    """Begin a store call in its turn: one agent's operations take effect in the order in which it asked for them.
+
+    A coroutine, as the memory store's, would begin only when awaited.
+    """
+    return asyncio.ensure_future(call)

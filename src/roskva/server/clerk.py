@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from roskva.errors import StoreError
 from roskva.protocol.endpoint import Sealer
 from roskva.protocol.session import Enter, Greet, Leave, Rules, Send, Session, Settle
-from roskva.registry.registrar import RegisterOutcome, Registrar, Welcome
+from roskva.registry.registrar import Enrolled, RegisterOutcome, Registrar, Welcome
 from roskva.server import log
 from roskva.server.shell import Shell
 from roskva.types import Uaid
@@ -58,7 +58,7 @@ class Clerk:
 
     def leave(self, connection: "AgentConnection", uaid: Uaid) -> None:
         """Clear the seat of a lost connection."""
-        self.shell.spawn(self._leave(connection, uaid, is_stored=connection.is_enrolled))
+        self.shell.spawn(self._leave(connection, uaid, is_stored=connection.enrolled is not Enrolled.NO))
 
     def _begin(self, connection: "AgentConnection", work: Coroutine[Any, Any, None]) -> None:
         connection.begin()
@@ -94,8 +94,9 @@ class Clerk:
 
     def _welcome(self, connection: "AgentConnection", step: Greet, welcome: Welcome) -> None:
         self.shell.counts.hellos["new" if welcome.is_new else "kept"] += 1
-        connection.is_enrolled = welcome.is_enrolled
-        if not welcome.is_enrolled:
+        if welcome.is_enrolled:
+            connection.enrolled = Enrolled.YES
+        else:
             connection.wakeup = step.wakeup
         connection.welcome(welcome.uaid, None if welcome.is_new else step.spelling, welcome.pending)
 
@@ -109,19 +110,23 @@ class Clerk:
         wait = self.shell.limits.registers.admit(uaid, self.shell.now())
         if wait:
             return self._fail(step, f"too many registers, try again in {wait:.0f} s")
-        is_enrolled, connection.is_enrolled = connection.is_enrolled, True
+        is_enrolled = connection.enrolled is Enrolled.YES
+        if not is_enrolled:
+            connection.enrolled = Enrolled.MAYBE
+        # Heard from now on: a hint may overtake the store's answer.
+        connection.undeafen(step.channel_id)
         try:
             outcome = await self._registrar.register(
                 connection, uaid, step.channel_id, step.spelling, connection.wakeup, is_enrolled=is_enrolled
             )
         except StoreError as error:
-            connection.is_enrolled = is_enrolled
             self._note(error)
             return self._fail(step, _NO_STORE)
         match outcome:
             case RegisterOutcome.DONE:
                 self.shell.counts.registers[200] += 1
-                connection.wakeup = None
+                connection.enrolled, connection.wakeup = Enrolled.YES, None
+                # Again: an unregister sent just before this may have been answered meanwhile.
                 connection.undeafen(step.channel_id)
                 endpoint = connection.base + UPDATE_PATH + self._sealer.seal(uaid, step.channel_id)
                 return Send(Session.registered(step.spelling, endpoint))

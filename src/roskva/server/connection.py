@@ -11,6 +11,7 @@ from roskva.errors import InvalidCommandError, MalformedError
 from roskva.protocol import messages
 from roskva.protocol.frames import PING, FrameReader, frame_text, split_text
 from roskva.protocol.session import POLICY_VIOLATION, SUPERSEDED, Close, Nothing, Phase, Send, Session
+from roskva.registry.registrar import Enrolled
 from roskva.server.clerk import Clerk
 from roskva.server.http import CLOSING_SECONDS
 from roskva.state.deadlines import Bucket
@@ -36,7 +37,7 @@ class AgentConnection(asyncio.Protocol):
 
     __slots__ = (
         "_blocked_at", "_clerk", "_corked", "_deaf", "_heard_at", "_held", "_outbox", "_peer", "_pinged", "_reader",
-        "_session", "_shell", "_transport", "_under_way", "base", "bucket", "is_closing", "is_enrolled", "seat",
+        "_session", "_shell", "_transport", "_under_way", "base", "bucket", "enrolled", "is_closing", "seat",
         "wakeup",
     )  # fmt: skip
 
@@ -52,13 +53,13 @@ class AgentConnection(asyncio.Protocol):
         self._deaf: dict[ChannelId, None] | None = None  # unregistered here: a late hint must not be heard
         self._heard_at = self._shell.second
         self._blocked_at: float | None = None  # since when the peer leaves its socket unread
-        self._under_way = 0
+        self._under_way = 1  # the socket itself; whoever ends last leaves the seat
         self._corked = True
         self._pinged = False
         self.base = base
         """Where the endpoints of this agent begin, as ``https://host``."""
-        self.is_enrolled = False
-        """The store knows the agent, or is about to."""
+        self.enrolled = Enrolled.NO
+        """Whether the store knows the agent."""
         self.wakeup: bytes | None = None
         """Wake-up data, kept until the first register stores the agent (§3.4)."""
         self.is_closing = False
@@ -98,14 +99,13 @@ class AgentConnection(asyncio.Protocol):
         """Let the transport close: a WebSocket is not half-open."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave the seat."""
+        """Leave the seat, once the operations under way have ended: one of them may still take it in the store."""
         self.is_closing = True
         self._shell.deadlines.clear(self)
         self._shell.connections.discard(self)
         self._shell.limits.connections.leave(self._peer)
         self._reader = self._outbox = self._held = None
-        if self._session.uaid is not None:
-            self._clerk.leave(self, self._session.uaid)
+        self.end()
 
     def pause_writing(self) -> None:
         """Let updates coalesce, and take no more messages to answer."""
@@ -159,7 +159,6 @@ class AgentConnection(asyncio.Protocol):
         if self._reader is None:
             self._reader = FrameReader()
         self._reader.fail(code, reason)
-        self._shell.deadlines.set(self, self._shell.now() + CLOSING_SECONDS)
         self._attend(self._reader)
         self._transport.resume_reading()
 
@@ -214,14 +213,16 @@ class AgentConnection(asyncio.Protocol):
     def begin(self) -> None:
         """Count an operation in."""
         self._under_way += 1
-        if self._under_way == MAX_UNDER_WAY:
+        if self._under_way == MAX_UNDER_WAY + 1:
             self._adjust_reading()
 
     def end(self) -> None:
         """Count an operation out."""
         self._under_way -= 1
-        if self._under_way == MAX_UNDER_WAY - 1:
+        if self._under_way == MAX_UNDER_WAY:
             self._adjust_reading()
+        elif not self._under_way and self._session.uaid is not None:
+            self._clerk.leave(self, self._session.uaid)
 
     def send(self, payload: bytes) -> None:
         """Send one message, unless the socket is closing."""
@@ -235,6 +236,8 @@ class AgentConnection(asyncio.Protocol):
 
     def welcome(self, uaid: Uaid, spelling: str | None, pending: list[Update]) -> None:
         """Send the hello reply, then everything pending in one notification (§3.1), then take what was held."""
+        if spelling is None:
+            self._outbox = None  # heard under the UAID that was given up
         self._shell.connections.discard(self)
         self.send(self._session.welcome(uaid, spelling))
         self._corked = False
@@ -293,19 +296,20 @@ class AgentConnection(asyncio.Protocol):
 
     def _attend(self, reader: FrameReader) -> None:
         """Send what the reader wrote, and drop it when it is quiet."""
+        was_eof_due = reader.is_eof_due
         output = reader.take_output()
         if output:
             self._transport.write(output)
         if reader.is_eof_due:
-            self._hang_up()
+            if not was_eof_due:
+                self._hang_up()
         elif reader.is_quiet:
             self._reader = None
 
     def _hang_up(self) -> None:
         """Half-close, so that a peer still sending can read the close frame; then wait, bounded."""
-        if not self.is_closing or self._reader is not None:
-            self.is_closing = True
-            self._shell.deadlines.set(self, self._shell.now() + CLOSING_SECONDS)
+        self.is_closing = True
+        self._shell.deadlines.set(self, self._shell.now() + CLOSING_SECONDS)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
@@ -332,7 +336,7 @@ class AgentConnection(asyncio.Protocol):
             self._shell.deadlines.set_earlier(self, self._outbox.due_at)
 
     def _adjust_reading(self) -> None:
-        if self.is_closing or (self._held is None and self._blocked_at is None and self._under_way < MAX_UNDER_WAY):
+        if self.is_closing or (self._held is None and self._blocked_at is None and self._under_way <= MAX_UNDER_WAY):
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()

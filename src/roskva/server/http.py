@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, Protocol
 
-from roskva.server.requests import Request, RequestError, RequestReader
+from roskva.server.requests import Request, RequestReader
 from roskva.server.shell import Drainable, Shell
 from roskva.state.deadlines import Bucket
 
@@ -83,8 +83,8 @@ class HttpConnection(asyncio.Protocol):
     """One HTTP/1.1 connection."""
 
     __slots__ = (
-        "_ahead", "_closing", "_is_admitted", "_reader", "_routes", "_serving", "_shell", "_since", "_writable",
-        "bucket", "peer", "transport",
+        "_ahead", "_closing", "_has_answered", "_has_ended", "_is_admitted", "_parting", "_reader", "_routes",
+        "_serving", "_shell", "_since", "_writable", "bucket", "peer", "transport",
     )  # fmt: skip
 
     def __init__(self, shell: Shell, routes: Routes, peer: str = "") -> None:
@@ -93,6 +93,9 @@ class HttpConnection(asyncio.Protocol):
         self._reader = RequestReader()
         self._ahead: list[Request] = []  # read, and waiting for the answers before theirs
         self._serving: Request | None = None
+        self._has_answered = False
+        self._has_ended = False  # no more requests come
+        self._parting: Response | None = None  # what is sent behind the answers then
         self._closing = False
         self._is_admitted = False
         self._writable = True
@@ -122,29 +125,27 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a read."""
-        if self._closing:
+        if self._closing or self._has_ended:
             return
         if self._reader.is_between:
             self._since = self._shell.now()
-        try:
-            self._ahead += self._reader.feed(data)
-        except RequestError as error:
-            self._send_last(self._routes.fail(error.status, str(error)))
-            return
-        if self._reader.expects_continue:
-            self._reader.expects_continue = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self._reader.handshake is not None:
+        self._ahead += self._reader.feed(data)
+        if self._reader.error is not None:
+            self._end(self._routes.fail(self._reader.error.status, str(self._reader.error)))
+        elif self._reader.handshake is not None:
             self._upgrade(self._reader.handshake, self._reader.rest)
-        elif self._serving is None:
+        elif not self._reader.is_between:
+            self._await_rest()
+        if self._serving is None:
             self._serve()
         if len(self._ahead) > MAX_PIPELINED:
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Answer what was asked before hanging up: keep the transport until then."""
-        self._closing = True
-        return self._serving is not None
+        self._end(self._parting)
+        # A TLS transport can't be kept, and would complain.
+        return not self._closing and self.transport.can_write_eof()
 
     def pause_writing(self) -> None:
         """Take no further requests of a peer that doesn't read its answers."""
@@ -160,12 +161,15 @@ class HttpConnection(asyncio.Protocol):
     def on_deadline(self, now: float) -> None:
         """Drop a peer that lets us wait; ``now`` is in monotonic seconds."""
         config = self._shell.config
-        if self._closing or not self._writable:
+        is_slow = not self._writable and now - self._since >= config.slow_reader_timeout
+        if self._closing or is_slow:
             self.transport.abort()
+        elif not self._writable:
+            self._shell.deadlines.set(self, self._since + config.slow_reader_timeout)
         elif self._serving is not None:
             self._wait(config.hello_timeout)
         elif self._reader.is_between:
-            self._expire(now, config.keep_alive_timeout, None)
+            self._expire(now, config.keep_alive_timeout if self._has_answered else config.hello_timeout, None)
         else:
             self._expire(now, config.hello_timeout, self._routes.fail(408, "the request did not come in time"))
 
@@ -199,9 +203,22 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._shell.deadlines.set(self, self._since + allowed)
 
+    def _await_rest(self) -> None:
+        """Wait for the rest of a request, no longer than for a first one (§2.1)."""
+        self._shell.deadlines.set_earlier(self, self._since + self._shell.config.hello_timeout)
+        if self._reader.expects_continue and self._serving is None and not self._ahead:
+            self._reader.expects_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _end(self, parting: Response | None) -> None:
+        """Take no more requests: answer those that came, then part."""
+        self._has_ended, self._parting = True, parting
+        if self._serving is None and not self._ahead and not self._closing:
+            self._send_last(parting)
+
     def _upgrade(self, request: Request, rest: bytes) -> None:
         if self._serving is not None or self._ahead:
-            self._send_last(self._routes.fail(400, "an upgrade must not be pipelined"))
+            self._end(self._routes.fail(400, "an upgrade must not be pipelined"))
             return
         refusal = self._routes.upgrade(request, self, rest)
         if refusal is not None:
@@ -216,7 +233,11 @@ class HttpConnection(asyncio.Protocol):
                 self._finish(answer)
             else:
                 self._shell.spawn(self._serve_later(answer))
-        if self._serving is None and not self._closing and self._writable:
+        if self._serving is not None or self._ahead or self._closing or not self._writable:
+            return
+        if self._has_ended:
+            self._send_last(self._parting)
+        else:
             self.transport.resume_reading()
 
     async def _serve_later(self, answer: Coroutine[Any, Any, Response]) -> None:
@@ -232,8 +253,9 @@ class HttpConnection(asyncio.Protocol):
     def _finish(self, response: Response) -> None:
         request, self._serving = self._serving, None
         assert request is not None
-        self._since = self._shell.now()
-        keep_alive = request.keep_alive and not self._closing and not self._shell.is_draining
+        self._since, self._has_answered = self._shell.now(), True
+        is_last = self._has_ended and self._parting is None and not self._ahead
+        keep_alive = request.keep_alive and not is_last and not self._shell.is_draining
         is_head = request.method == b"HEAD"
         self.transport.write(response.encode(self._shell.date(), keep_alive=keep_alive, is_head=is_head))
         if not keep_alive:

@@ -77,12 +77,17 @@ class Limits:
     """All limits of one node."""
 
     def __init__(self, config: Config) -> None:
-        self.max_connections = config.max_connections or _file_limit() - RESERVED_FILES
+        self.max_connections = config.max_connections or _connections_of(_file_limit())
         self.connections = Occupancy(config.connections_per_ip)
         self.hellos = Window(config.hellos_per_second, 1.0)
         self.registers = Window(config.registers_per_minute, 60.0)
         self.puts_per_endpoint = Window(config.puts_per_endpoint, PUT_WINDOW)
         self.puts_per_ip = Window(config.puts_per_ip, PUT_WINDOW)
+
+
+def _connections_of(files: int) -> int:
+    """Leave room for other files; where there are few, half of them."""
+    return max(files - RESERVED_FILES, files // 2)
 
 
 def _file_limit() -> int:

@@ -31,27 +31,44 @@ class Listener:
 
 
 async def listen(
-    host: str, port: int, make: Callable[[], asyncio.Protocol], context: ssl.SSLContext | None = None
+    host: str,
+    port: int,
+    make: Callable[[], asyncio.Protocol],
+    context: ssl.SSLContext | None = None,
+    *,
+    handshake_timeout: float = 30.0,
 ) -> Listener:
     """Bind every address of ``host`` and serve new connections with ``make``.
+
+    Args:
+        host: An address or a name.
+        port: 0 picks a free one.
+        make: Called for each connection, with TLS after its handshake.
+        context: Turns TLS on.
+        handshake_timeout: Seconds a TLS handshake may take.
 
     Raises:
         ConfigError: The address can't be bound.
     """
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
+    patience = None if context is None else handshake_timeout
     try:
         addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(addresses):
             with contextlib.ExitStack() as undo:
                 bound = undo.enter_context(_bind(family, (address[0], port, *address[2:])))
                 port = bound.getsockname()[1]
-                servers.append(await loop.create_server(make, sock=bound, backlog=BACKLOG, ssl=context))
+                serving = loop.create_server(
+                    make, sock=bound, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=patience
+                )
+                servers.append(await serving)
                 undo.pop_all()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a host name
         for server in servers:
             server.close()
-        raise ConfigError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"can't listen on {host}:{port}: {reason}") from error
     return Listener(servers, port)
 
 

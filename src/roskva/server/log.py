@@ -16,10 +16,17 @@ from typing import Final, Literal
 FORMATS: Final = ("text", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
+HIDDEN: Final = "(hidden)"
+"""What stands for a possible secret in the text of an unexpected exception, or of another library (§11.1)."""
+
 _OURS: Final = "roskva"
 _logger = logging.getLogger(_OURS)
 _hash_key = secrets.token_bytes(32)
 _PLAIN: Final = re.compile(r'(?:(?!["=\\])[!-~])+')
+_SECRETS: Final = re.compile(
+    r"""b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*"|[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}|[\w-]{46,}"""
+)
+"""What may be one in text that isn't ours: bytes, a UUID, or a word as long as an endpoint's token."""
 
 
 def setup(log_format: str, log_level: str) -> None:
@@ -59,7 +66,7 @@ def error(event: str, /, **fields: object) -> None:
 
 
 def exception(event: str, /, **fields: object) -> None:
-    """Log what failed with the exception being handled, its traceback in one field."""
+    """Log what failed with the exception being handled, its traceback in one field and without secrets."""
     _log(logging.ERROR, event, fields, exc_info=True)
 
 
@@ -99,7 +106,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _event(record: logging.LogRecord) -> str:
-    return str(record.msg) if record.name == _OURS else record.getMessage()
+    return str(record.msg) if record.name == _OURS else _SECRETS.sub(HIDDEN, record.getMessage())
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, object]:
@@ -107,7 +114,7 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
     if record.name != _OURS:
         fields["logger"] = record.name
     if record.exc_info:
-        fields["exception"] = formatter.formatException(record.exc_info)
+        fields["exception"] = _SECRETS.sub(HIDDEN, formatter.formatException(record.exc_info))
     return fields
 
 

@@ -108,7 +108,9 @@ class Node:
         """
         config = self._config
         self._note_epoch(await self._store.check())
-        self._listeners.append(await listen(config.host, config.port, self._make_public, self._tls))
+        self._listeners.append(
+            await listen(config.host, config.port, self._make_public, self._tls, handshake_timeout=config.hello_timeout)
+        )
         self._listeners.append(await listen(config.admin_host, config.admin_port, self._make_admin))
         self._ticking = self._loop.call_later(TICK, self._tick)
         log.info(
@@ -158,22 +160,8 @@ class Node:
         else:
             log.info("reloaded", certificate=config.tls_cert)
 
-    def _make_public(self) -> asyncio.Protocol:
-        if self._config.proxy_protocol:
-            return ProxyConnection(self.shell, self._trust, lambda peer: HttpConnection(self.shell, self._public, peer))
-        return HttpConnection(self.shell, self._public)
-
-    def _make_admin(self) -> asyncio.Protocol:
-        return HttpConnection(self.shell, self._admin)
-
-    def _tick(self) -> None:
-        self._ticking = self._loop.call_later(TICK, self._tick)
-        self.shell.tick()
-        self._ticks += 1
-        if self._ticks % CHECK_EVERY == 0:
-            self.shell.spawn(self._check_store())
-
-    async def _check_store(self) -> None:
+    async def check_store(self) -> None:
+        """Look whether the store answers, and close every agent if its epoch has changed (§11.6)."""
         try:
             epoch = await self._store.check()
         except StoreError as error:
@@ -189,6 +177,21 @@ class Node:
             self._note_epoch(epoch)
             for seat in self.presence:
                 seat.close(EPOCH_CHANGED, "say hello again")
+
+    def _make_public(self) -> asyncio.Protocol:
+        if self._config.proxy_protocol:
+            return ProxyConnection(self.shell, self._trust, lambda peer: HttpConnection(self.shell, self._public, peer))
+        return HttpConnection(self.shell, self._public)
+
+    def _make_admin(self) -> asyncio.Protocol:
+        return HttpConnection(self.shell, self._admin)
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(TICK, self._tick)
+        self.shell.tick()
+        self._ticks += 1
+        if self._ticks % CHECK_EVERY == 0:
+            self.shell.spawn(self.check_store())
 
     def _note_epoch(self, epoch: int) -> None:
         """Remember the epoch; UAIDs from before a bump may be known to others, so none is adopted after one (§11.6)."""

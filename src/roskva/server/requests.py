@@ -36,7 +36,7 @@ class Request:
 
 
 class RequestError(Exception):
-    """What a stream that can't be read on ends with; ``status`` is the answer, after which the connection closes."""
+    """Why a stream can't be read on; ``status`` is the answer, after which the connection closes."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -55,10 +55,10 @@ class RequestReader:
         self._request: Request | None = None
         self._target = b""
         self._body = b""
-        self._size = 0  # of the request being read, together with what was read before it at once
+        self._size = 0  # bytes of the reads that brought the unfinished request
         self._in_body = False
         self.error: RequestError | None = None
-        """Why the stream can't be read on; nothing may be fed after it."""
+        """Why the stream ends here; nothing may be fed after it."""
         self.expects_continue = False
         """The peer waits for ``100 Continue``; the caller sends it and clears this."""
         self.handshake: Request | None = None
@@ -72,10 +72,10 @@ class RequestReader:
         return self._request is None and self._size == 0
 
     def feed(self, data: bytes) -> list[Request]:
-        """Take a read and return the requests that it completed; look at ``error`` and ``handshake`` then."""
+        """Take a read and return the requests that it completed; then look at ``error`` and ``handshake``."""
         self._size += len(data)
         try:
-            self._parse(memoryview(data))
+            self._parse(data)
             if self._size > MAX_HEAD:
                 self._check_size()
         except httptools.HttpParserError:
@@ -87,32 +87,110 @@ class RequestReader:
         """Let go of the parser."""
         self._parser = None
 
-    def _parse(self, data: bytes) -> None:
-        unread = memoryview(data)
-        while self._parser is not None and self.handshake is None:
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            assert self._parser is not None
             try:
-                self._parser.feed_data(unread)
-                return
+                self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                unread = unread[upgrade.args[0] :]
-                self._decline_upgrade()
-        self.rest = bytes(unread)
+                data = memoryview(data)[upgrade.args[0] :]
+            else:
+                return
+            if self.handshake is not None:
+                self.rest = bytes(data)
+                return
+            self._decline_upgrade()
 
     def _decline_upgrade(self) -> None:
-        """Read a request on as if it asked for no upgrade (RFC 9110 §7.8), unless it is a handshake."""
+        """Read a request again as if it asked for no upgrade (RFC 9110 §7.8): the parser passes over its body."""
         request = self._request
-        if request is None:
-            return
-        head = b"".join(b"%s: %s\r\n" % field for field in request.headers.items() if field[0] != b"upgrade")
+        assert request is not None
+        if request.method == b"CONNECT":
+            self._fail(400, "this is no proxy")
+        fields = b"".join(b"%s: %s\r\n" % field for field in request.headers.items() if field[0] != b"upgrade")
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (request.method, self._target, request.version.encode(), fields)
         self._parser = httptools.HttpRequestParser(self)
-        self._parser.feed_data(b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._target, head))
+        self._parser.feed_data(head)
 
-    def _too_large(self) -> RequestError:
+    def _check_size(self) -> None:
+        if not self._in_body:
+            self._fail(431, _HEAD_TOO_LARGE)
+        if self._size > MAX_SPELLED:
+            self._fail(413, _BODY_TOO_LARGE)
+
+    def _fail(self, status: int, reason: str) -> NoReturn:
+        """End the stream; what a callback raises, the parser raises as HttpParserError."""
+        self.error = RequestError(status, reason)
+        raise httptools.HttpParserError(reason)
+
+    # Called by httptools
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._request = Request()
+        self._target = self._body = b""
+        self._in_body = False
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, but none behind the body (RFC 9110 §6.5.1): a proxy has seen to the others alone."""
+        assert self._request is not None
         if self._in_body:
-            return RequestError(413, f"a body may have {MAX_BODY} bytes")
-        return RequestError(431, f"a head may have {MAX_HEAD} bytes")
+            return
+        headers, name = self._request.headers, name.lower()
+        headers[name] = headers[name] + b", " + value if name in headers else value
 
-    # Called by httptools, which ends with HttpParserError if one of these fails
+    def on_headers_complete(self) -> None:
+        """Take the head."""
+        request, parser = self._request, self._parser
+        assert request is not None
+        assert parser is not None
+        if self._size > MAX_HEAD and _spelled_size(self._target, request.headers) > MAX_HEAD:
+            self._fail(431, _HEAD_TOO_LARGE)
+        self._in_body = True
+        request.method = parser.get_method()
+        request.version = parser.get_http_version()
+        # With an older peer it takes a header in the answer to agree on keeping the connection.
+        request.keep_alive = request.version == "1.1" and parser.should_keep_alive()
+        request.path, _, request.query = self._target.partition(b"?")
+        if not request.path.startswith(b"/"):
+            request.path, request.query = _split_absolute(self._target)
+        if b"expect" in request.headers:
+            self._expect(request)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if len(self._body) + len(body) > MAX_BODY:
+            self._fail(413, _BODY_TOO_LARGE)
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        request, parser = self._request, self._parser
+        assert request is not None
+        assert parser is not None
+        is_upgrade = parser.should_upgrade()
+        if is_upgrade and not _is_websocket(request):
+            return  # it is declined next
+        request.body = self._body
+        self._request = None
+        self._in_body, self._size = False, 0
+        self.expects_continue = False
+        if is_upgrade:
+            self.handshake = request
+        else:
+            self._requests.append(request)
+
+    def _expect(self, request: Request) -> None:
+        """Apply RFC 9110 §10.1.1: HTTP/1.0 knows no 100, and a body too large is refused before it is sent."""
+        if request.version != "1.1" or request.headers[b"expect"].lower() != b"100-continue":
+            return
+        if int(request.headers.get(b"content-length", b"0")) > MAX_BODY:
+            self._fail(413, _BODY_TOO_LARGE)
+        self.expects_continue = True
 
 
 def _is_websocket(request: Request) -> bool:

@@ -46,6 +46,11 @@ def retry_after(seconds: float) -> bytes:
     return b"Retry-After: %d\r\n" % max(1, math.ceil(seconds))
 
 
+def _first_word(value: bytes) -> bytes:
+    """Return what the outermost proxy said, where each of several has added a word."""
+    return value.partition(b",")[0].strip()
+
+
 class PublicRoutes:
     """What requests to the public listener mean."""
 
@@ -136,8 +141,8 @@ class PublicRoutes:
         is_secure = connection.transport.get_extra_info("sslcontext") is not None
         host, scheme = request.headers.get(b"host", b""), b"https" if is_secure else b"http"
         if self._trust.trusts(connection.peer):
-            host = request.headers.get(b"x-forwarded-host", host)
-            forwarded = request.headers.get(b"x-forwarded-proto", scheme).lower()
+            host = _first_word(request.headers.get(b"x-forwarded-host", host))
+            forwarded = _first_word(request.headers.get(b"x-forwarded-proto", scheme)).lower()
             scheme = b"https" if forwarded in (b"https", b"wss") else b"http"
         if _HOST.fullmatch(host) is None:
             raise HandshakeError(400, "the Host header is missing or malformed")

@@ -92,6 +92,9 @@ class Shell:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.counts.failures += 1
-            log.error("task_failed", error=repr(error))
+        if task.cancelled():
+            return
+        try:
+            task.result()
+        except Exception:
+            self.report("task_failed")

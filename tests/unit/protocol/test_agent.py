@@ -164,7 +164,7 @@ def test_spellings_of_one_uuid_are_one_channel() -> None:
 def test_notification_gives_updates() -> None:
     """§8: every readable entry is an update; a bad one is skipped without harm to the others."""
     talk = welcomed("a", "b", registered=["a", "b"])
-    bad = [None, 7, {"channelID": "a"}, {"version": 3}, {"channelID": "a", "version": True}]
+    bad: list[object] = [None, 7, {"channelID": "a"}, {"version": 3}, {"channelID": "a", "version": True}]
     bad += [{"channelID": "a", "version": version} for version in (-1, 2**63, 1.5, "x", None)]
     good = [{"channelID": "a", "version": 5, "extra": 1}, {"channelID": "b", "version": "12"}]
     assert feed(talk, type="notification", updates=[*bad, *good]) == Step([Updated("a", 5), Updated("b", 12)], [])

@@ -1,0 +1,87 @@
+"""Many idle agents, and what is alive for them."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+from roskva.server.connection import AgentConnection
+from tests.kit.node import Server
+from tests.kit.waiting import wait_idle
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: push-notification\r\n\r\n"
+)
+
+
+def frame(message: object) -> bytes:
+    """Frame a client's short message, masked with zeros."""
+    payload = json.dumps(message).encode()
+    return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
+
+
+class Crowd:
+    """Agents that are bare sockets, so that the loop holds nothing for them but what the server does."""
+
+    def __init__(self, server: Server) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+        self._sockets: list[socket.socket] = []
+
+    async def grow(self, count: int) -> None:
+        """Let so many agents connect, say hello and register a channel."""
+        for _ in range(count):
+            agent = socket.create_connection(("127.0.0.1", self._server.node.port))
+            agent.setblocking(False)  # noqa: FBT003
+            self._sockets.append(agent)
+            await self._ask(agent, HANDSHAKE)
+            await self._ask(agent, frame({"messageType": "hello", "uaid": "", "channelIDs": []}))
+            await self._ask(agent, frame({"messageType": "register", "channelID": "a"}))
+        await wait_idle(self._server)
+
+    def leave(self) -> None:
+        """Hang up."""
+        while self._sockets:
+            self._sockets.pop().close()
+
+    async def _ask(self, agent: socket.socket, data: bytes) -> None:
+        await self._loop.sock_sendall(agent, data)
+        assert await self._loop.sock_recv(agent, 4096)
+
+
+@contextlib.asynccontextmanager
+async def crowd(server: Server) -> AsyncIterator[Crowd]:
+    """Gather agents; all leave at the end."""
+    agents = Crowd(server)
+    try:
+        yield agents
+    finally:
+        agents.leave()
+
+
+def seated(server: Server) -> list[AgentConnection]:
+    """Return the connections of the agents here."""
+    return [seat for seat in server.node.presence if isinstance(seat, AgentConnection)]
+
+
+@contextlib.contextmanager
+def without_gc() -> Iterator[None]:
+    """Leave all freeing to reference counting."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def alive() -> Counter[str]:
+    """Count the objects that connections are made of, by class."""
+    ours = ("roskva.server", "roskva.protocol", "roskva.state.outbox", "roskva.state.deadlines")
+    kinds = (type(thing) for thing in gc.get_objects())
+    return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(ours))

@@ -1,0 +1,35 @@
+"""What tests of the HTTP side share: an endpoint to PUT to, and the spelling of requests."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from tests.kit.node import Server
+
+GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
+HEAD = b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@contextlib.asynccontextmanager
+async def registered(server: Server) -> AsyncIterator[str]:
+    """Connect an agent with a channel ``a``, whose endpoint this is."""
+    async with server.agent() as agent:
+        await agent.hello()
+        yield await agent.register("a")
+
+
+def spell_put(endpoint: str, version: int, headers: bytes = b"") -> bytes:
+    """Spell a PUT; ``headers`` is raw."""
+    path, body = urlsplit(endpoint).path.encode(), b"version=%d" % version
+    head = b"PUT %s HTTP/1.1\r\nHost: a.example\r\n%sContent-Length: %d\r\n\r\n" % (path, headers, len(body))
+    return head + body
+
+
+async def settle(server: Server) -> None:
+    """Let the node read what was sent to it before: it answers others meanwhile."""
+    for _ in range(2):
+        assert (await server.get("/healthz")).status == 200

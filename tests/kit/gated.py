@@ -1,0 +1,169 @@
+"""A store that a test holds still, breaks and mends, so that a race has one order; see tests/scenarios."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from roskva.errors import StoreError, StoreTimeoutError
+from roskva.store.base import Advanced, Registration, Store
+from roskva.store.memory import MemoryStore
+from roskva.types import Ack, ChannelId, Channels, Place, Uaid
+from tests.kit.node import Server
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds to wait for a call that must come; reached only by a failing test."""
+
+CALLS = ("enroll", "attach", "pending", "detach", "register", "unregister", "advance", "ack", "forget", "check")
+"""The calls that can be held or broken, by name."""
+
+
+class Gate:
+    """Where calls wait until the test decides."""
+
+    def __init__(self) -> None:
+        self._reached = asyncio.Event()
+        self._decided = asyncio.Event()
+        self._error: StoreError | None = None
+
+    async def wait_reached(self) -> None:
+        """Wait until a call stands here."""
+        async with asyncio.timeout(PATIENCE):
+            await self._reached.wait()
+
+    def open(self) -> None:
+        """Let them go on."""
+        self._decided.set()
+
+    def fail(self, error: StoreError) -> None:
+        """Answer them, and those that still come, with an error."""
+        self._error = error
+        self._decided.set()
+
+    def time_out(self) -> None:
+        """Answer them, and those that still come, as a store does that hangs for too long."""
+        self.fail(StoreTimeoutError("no answer from the store"))
+
+    async def before(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Wait, then make the call."""
+        await self._wait()
+        return await call()
+
+    async def after(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make the call, then wait."""
+        answer = await call()
+        await self._wait()
+        return answer
+
+    async def _wait(self) -> None:
+        self._reached.set()
+        await self._decided.wait()
+        if self._error is not None:
+            raise self._error
+
+
+Way = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""``Gate.before`` or ``Gate.after``."""
+
+
+class GatedStore:
+    """Hand every call on to ``inner`` (a memory store, if None), except those that the test holds or breaks.
+
+    A held call holds the calls made behind it in the same turn of the loop, as the contract keeps their order.
+    """
+
+    def __init__(self, inner: Store | None = None) -> None:
+        self.inner = inner or MemoryStore()
+        self._gates: list[Gate] = []
+        self._held: dict[str, Way] = {}
+        self._broken: dict[str, Way] = {}
+        self._behind: Way | None = None
+
+    def hold_before(self, name: str) -> Gate:
+        """Hold the next call of this name before it takes effect."""
+        gate = self._make_gate()
+        self._held[name] = gate.before
+        return gate
+
+    def hold_after(self, name: str) -> Gate:
+        """Hold the next call of this name after it took effect, before it is answered."""
+        gate = self._make_gate()
+        self._held[name] = gate.after
+        return gate
+
+    def fail(self, *names: str) -> None:
+        """Fail these calls (all, if none is named) without effect, until ``mend``."""
+        self.hang(*names).fail(StoreError("broken on purpose"))
+
+    def hang(self, *names: str) -> Gate:
+        """Let these calls (all, if none is named) hang without effect: until the gate times out, and then ``mend``."""
+        gate = self._make_gate()
+        self._broken.update(dict.fromkeys(names or CALLS, gate.before))
+        return gate
+
+    def mend(self) -> None:
+        """Let everything pass from now on, and what waits too."""
+        self._held.clear()
+        self._broken.clear()
+        for gate in self._gates:
+            gate.open()
+
+    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
+        return self._pass("enroll", lambda: self.inner.enroll(uaid, place, wakeup))
+
+    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Channels | None]:
+        return self._pass("attach", lambda: self.inner.attach(uaid, place, wakeup))
+
+    def pending(self, uaid: Uaid) -> Awaitable[Channels]:
+        return self._pass("pending", lambda: self.inner.pending(uaid))
+
+    def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
+        return self._pass("detach", lambda: self.inner.detach(uaid, place))
+
+    def register(self, uaid: Uaid, channel_id: ChannelId, spelling: str, limit: int) -> Awaitable[Registration]:
+        return self._pass("register", lambda: self.inner.register(uaid, channel_id, spelling, limit))
+
+    def unregister(self, uaid: Uaid, channel_id: ChannelId) -> Awaitable[None]:
+        return self._pass("unregister", lambda: self.inner.unregister(uaid, channel_id))
+
+    def advance(self, uaid: Uaid, channel_id: ChannelId, version: int | None) -> Awaitable[Advanced | None]:
+        return self._pass("advance", lambda: self.inner.advance(uaid, channel_id, version))
+
+    def ack(self, uaid: Uaid, updates: Sequence[Ack]) -> Awaitable[None]:
+        return self._pass("ack", lambda: self.inner.ack(uaid, updates))
+
+    def forget(self, uaid: Uaid) -> Awaitable[None]:
+        return self._pass("forget", lambda: self.inner.forget(uaid))
+
+    def check(self) -> Awaitable[int]:
+        return self._pass("check", lambda: self.inner.check())
+
+    def aclose(self) -> Awaitable[None]:
+        return self.inner.aclose()
+
+    def _make_gate(self) -> Gate:
+        self._gates.append(Gate())
+        return self._gates[-1]
+
+    def _pass(self, name: str, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        broken = self._broken.get(name)
+        if broken is not None:
+            return broken(call)
+        way = self._held.pop(name, self._behind)
+        if way is None:
+            return call()
+        if self._behind is None:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._behind = way
+        # A task at once: held calls stand in the order in which they were made, whoever is awaited first.
+        return asyncio.ensure_future(way(call))
+
+    def _end_turn(self) -> None:
+        self._behind = None
+
+
+def gates_of(server: Server) -> GatedStore:
+    """Return the store of a node that runs on a gated one."""
+    assert isinstance(server.store, GatedStore)
+    return server.store

@@ -1,0 +1,257 @@
+"""A store that fails, hangs, is locked by another process, or has no room left: every answer, and the way back."""
+
+import contextlib
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from roskva.store.sqlite import SqliteStore
+from tests.kit.agent import Agent, connect
+from tests.kit.gated import GatedStore, gates_of
+from tests.kit.http import request
+from tests.kit.node import Server, on_a_node, run, running
+from tests.kit.process import serving
+from tests.kit.waiting import wait_empty
+from tests.scenarios._helpers import enlist, hello, register, unregister, update
+
+TRY_LATER = 1013
+
+
+class Outage(NamedTuple):
+    """A server whose store the test can break and mend."""
+
+    url: str
+    admin_url: str
+    begin: Callable[[], object]
+    end: Callable[[], object]
+
+
+Kind = Callable[[Path], contextlib.AbstractAsyncContextManager[Outage]]
+
+
+def outage_of(server: Server, begin: Callable[[], object], end: Callable[[], object]) -> Outage:
+    """Tell how to reach a node of this process."""
+    return Outage(server.url, f"http://127.0.0.1:{server.node.admin_port}", begin, end)
+
+
+@contextlib.asynccontextmanager
+async def failing(_folder: Path) -> AsyncIterator[Outage]:
+    """Every call fails."""
+    store = GatedStore()
+    async with running(store) as server:
+        yield outage_of(server, store.fail, store.mend)
+
+
+@contextlib.asynccontextmanager
+async def hanging(_folder: Path) -> AsyncIterator[Outage]:
+    """Every call times out."""
+    store = GatedStore()
+    async with running(store) as server:
+        yield outage_of(server, lambda: store.hang().time_out(), store.mend)
+
+
+@contextlib.asynccontextmanager
+async def locked(folder: Path) -> AsyncIterator[Outage]:
+    """Another process keeps the file locked."""
+    path = folder / "roskva.db"
+    async with running(await SqliteStore.open(path, timeout=0.2)) as server:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            yield outage_of(server, lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK"))
+
+
+@contextlib.asynccontextmanager
+async def full(folder: Path) -> AsyncIterator[Outage]:
+    """No file can grow: what a full disk is to a process."""
+    with serving(folder / "data") as server:
+        log, limit = folder / "data" / "roskva.db-wal", resource.RLIMIT_FSIZE
+        _, hard = resource.prlimit(server.pid, limit)
+        yield Outage(
+            server.url,
+            server.admin_url,
+            lambda: resource.prlimit(server.pid, limit, (log.stat().st_size, hard)),
+            lambda: resource.prlimit(server.pid, limit, (hard, hard)),
+        )
+
+
+@pytest.fixture(params=[failing, hanging, locked, full], ids=lambda kind: kind.__name__)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Name a way to fail."""
+    found: Kind = request.param
+    return found
+
+
+async def closes_without_a_word(agent: Agent) -> bool:
+    """Tell whether the server closes with 1013 and says nothing before."""
+    with pytest.raises(ConnectionClosed):
+        await agent.hear()
+    return agent.socket.close_code == TRY_LATER
+
+
+def test_hello_is_closed_without_a_reply(kind: Kind, tmp_path: Path) -> None:
+    """§3.8: a hello that the store can't answer closes 1013 without a reply; later the agent is still the same."""
+
+    async def scenario() -> None:
+        async with kind(tmp_path) as outage:
+            async with connect(outage.url) as agent:
+                await agent.hello()
+                await agent.register("a")
+            outage.begin()
+            for _ in range(2):
+                async with connect(outage.url) as again:
+                    await again.say(hello(agent.uaid, "a"))
+                    assert await closes_without_a_word(again)
+            outage.end()
+            async with connect(outage.url) as again:
+                assert (await again.hello(agent.uaid, ["a"]))["uaid"] == agent.uaid
+
+    run(scenario())
+
+
+def test_put_gets_503(kind: Kind, tmp_path: Path) -> None:
+    """§7: a PUT that can't be stored gets 503 with Retry-After and is not delivered; repeated later it is."""
+
+    async def scenario() -> None:
+        async with kind(tmp_path) as outage, connect(outage.url) as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            outage.begin()
+            reply = await request("PUT", endpoint, body=b"version=5")
+            assert (reply.status, reply.json()["error"]) == (503, "Service Unavailable")
+            assert int(reply.headers["retry-after"]) > 0
+            await agent.hears_nothing()
+            outage.end()
+            assert (await request("PUT", endpoint, body=b"version=4")).status == 200
+            assert await agent.updates() == [update("a", 4)]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_register_gets_500(kind: Kind, tmp_path: Path, is_first: bool) -> None:  # noqa: FBT001
+    """§4.3: registers that can't be stored get 500 with a reason and no error; later, on the same socket, they work."""
+
+    async def scenario() -> None:
+        async with kind(tmp_path) as outage, connect(outage.url) as agent:
+            await agent.hello()
+            if not is_first:
+                await agent.register("z")
+            outage.begin()
+            for channel_id in ("a", "b"):
+                await agent.say(register(channel_id))
+            for channel_id in ("a", "b"):
+                reply = await agent.hear()
+                assert reply.pop("reason")
+                assert reply == {
+                    "messageType": "register", "channelID": channel_id, "status": 500, "pushEndpoint": "",
+                }  # fmt: skip
+            outage.end()
+            for channel_id in ("a", "b"):
+                endpoint = await agent.register(channel_id)
+                assert (await request("PUT", endpoint, body=b"version=1")).status == 200
+                assert await agent.updates() == [update(channel_id, 1)]
+
+    run(scenario())
+
+
+def test_unregister_gets_500(kind: Kind, tmp_path: Path) -> None:
+    """§5.1: an unregister that can't be stored gets 500, and the channel lives on until a repeat."""
+
+    async def scenario() -> None:
+        async with kind(tmp_path) as outage, connect(outage.url) as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            outage.begin()
+            reply = await agent.ask(unregister("a"))
+            assert (reply["channelID"], reply["status"]) == ("a", 500)
+            outage.end()
+            assert (await request("PUT", endpoint, body=b"version=1")).status == 200
+            assert await agent.updates() == [update("a", 1)]
+            assert (await agent.unregister("a"))["status"] == 200
+            assert (await request("PUT", endpoint, body=b"version=2")).status == 410
+
+    run(scenario())
+
+
+def test_lost_ack_leaves_the_version_pending(kind: Kind, tmp_path: Path) -> None:
+    """§8.2: an ack that can't be stored settles nothing: the version comes again with the next hello."""
+
+    async def scenario() -> None:
+        async with kind(tmp_path) as outage:
+            async with connect(outage.url) as agent:
+                await agent.hello()
+                endpoint = await agent.register("a")
+                await request("PUT", endpoint, body=b"version=1")
+                assert await agent.updates() == [update("a", 1)]
+                outage.begin()
+                await agent.ack(update("a", 1))
+                # Stands behind the ack in the store, and is refused like it.
+                assert (await agent.ask(unregister("a")))["status"] == 500
+                outage.end()
+            async with connect(outage.url) as again:
+                assert (await again.hello(agent.uaid, ["a"]))["uaid"] == agent.uaid
+                assert await again.updates() == [update("a", 1)]
+
+    run(scenario())
+
+
+def test_readyz_tells(kind: Kind, tmp_path: Path) -> None:
+    """While the store can't answer /readyz says 503 and /healthz 200; afterwards both say 200, without a restart."""
+
+    async def scenario() -> None:
+        async with kind(tmp_path) as outage:
+            for begin, ready in ((lambda: None, 200), (outage.begin, 503), (outage.end, 200)):
+                begin()
+                assert (await request("GET", f"{outage.admin_url}/readyz")).status == ready
+                assert (await request("GET", f"{outage.admin_url}/healthz")).status == 200
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("uaid", ["", "0f3a2c44-91be-4d0e-8a77-5b1f6c2d9e10"])
+@on_a_node(GatedStore)
+async def test_new_agent_is_sent_away_too(server: Server, uaid: str) -> None:
+    """§3.8: an agent that nothing is stored of gets no UAID either while the store can't answer."""
+    gates_of(server).fail()
+    async with server.agent() as agent:
+        await agent.say(hello(uaid))
+        assert await closes_without_a_word(agent)
+    assert len(server.node.presence) == 0
+
+
+@on_a_node(GatedStore)
+async def test_hanging_call_holds_nobody_else(server: Server) -> None:
+    """A hello that hangs in the store delays no other agent and no PUT; timed out it closes 1013."""
+    store = gates_of(server)
+    uaid, _ = await enlist(server, "a")
+    async with server.agent() as waiting, server.agent() as other:
+        hanging = store.hold_before("attach")
+        await waiting.say(hello(uaid, "a"))
+        await hanging.wait_reached()
+        await other.hello()
+        endpoint = await other.register("b")
+        assert (await server.put(endpoint, 1)).status == 200
+        assert await other.updates() == [update("b", 1)]
+        hanging.time_out()
+        assert await closes_without_a_word(waiting)
+
+
+@on_a_node(GatedStore)
+async def test_failed_cleanup_is_made_up_for(server: Server) -> None:
+    """§3.5: a seat that couldn't be cleared costs nothing: PUTs are stored, and the next hello takes it over."""
+    store = gates_of(server)
+    async with server.agent() as agent:
+        await agent.hello()
+        endpoint = await agent.register("a")
+        store.fail("detach")
+    await wait_empty(server)
+    store.mend()
+    assert (await server.put(endpoint, 1)).status == 202
+    async with server.agent() as again:
+        await again.hello(agent.uaid, ["a"])
+        assert await again.updates() == [update("a", 1)]
+        assert (await server.put(endpoint, 2)).status == 200

@@ -1,0 +1,238 @@
+"""The publish: durable first, then told to whom it concerns, here or on another node."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from roskva.errors import GoneError, StoreError
+from roskva.registry.courier import NoCourier
+from roskva.registry.matcher import Matcher, Published
+from roskva.registry.presence import Presence
+from roskva.types import NodeId, Place, Uaid, Update
+from tests.kit.stores import UnrulyStore
+from tests.unit.registry._helpers import AGENT, HERE, OTHER, A, B, FakeSeat
+
+THERE = Place(NodeId("there"), 3)
+
+
+class FakeCourier:
+    """A courier that remembers what it was given."""
+
+    def __init__(self, *, takes: bool = True) -> None:
+        self.takes = takes
+        self.carried: list[tuple[Place, Uaid, Update]] = []
+
+    async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
+        self.carried.append((place, uaid, update))
+        return self.takes
+
+
+class Desk:
+    """A matcher and all that it works with: an agent with channel ``a``, which sits nowhere yet."""
+
+    def __init__(self, courier: FakeCourier | None = None) -> None:
+        self.store = UnrulyStore()
+        self.presence = Presence()
+        self.courier = courier or FakeCourier()
+        self.matcher = Matcher(HERE, self.store, self.presence, self.courier)
+
+    async def enlist(self, place: Place) -> None:
+        """Store the agent at a place."""
+        await self.store.enroll(AGENT, place)
+        await self.store.register(AGENT, A, "A", 3)
+
+    async def seat(self, seat: FakeSeat) -> None:
+        """Seat the agent here."""
+        self.presence.enter(AGENT, seat)
+        await self.enlist(Place(HERE, seat.seat))
+
+    async def pending(self) -> dict[str, int]:
+        """Read what is pending."""
+        return {name: channel.version for name, channel in (await self.store.pending(AGENT)).items()}
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run on a plain loop."""
+    asyncio.run(scenario)
+
+
+def test_delivered_here() -> None:
+    """§7: an update for an agent that sits here is stored and handed over, spelled as registered: 200."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1)
+        await desk.seat(seat)
+        assert await desk.matcher.publish(AGENT, A, 5) is Published.DELIVERED
+        assert seat.heard == [Update(A, 5, "A")]
+        assert await desk.pending() == {"a": 5}
+        assert desk.courier.carried == []
+
+    run(scenario())
+
+
+def test_stored_for_a_slow_agent() -> None:
+    """§7: an update that the seat will send later is stored for later: 202."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1, hears=False)
+        await desk.seat(seat)
+        assert await desk.matcher.publish(AGENT, A, 5) is Published.STORED
+        assert seat.heard == [Update(A, 5, "A")]
+
+    run(scenario())
+
+
+def test_stored_for_an_absent_agent() -> None:
+    """§7: an update for an agent that sits nowhere is stored for later: 202."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.enlist(THERE)
+        await desk.store.detach(AGENT, THERE)
+        assert await desk.matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await desk.pending() == {"a": 5}
+        assert desk.courier.carried == []
+
+    run(scenario())
+
+
+def test_seat_that_is_gone_already() -> None:
+    """§7: an agent that the store takes for seated here, though it left, gets its update later: 202."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.enlist(Place(HERE, 1))
+        assert await desk.matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await desk.pending() == {"a": 5}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("version", [5, 4])
+def test_nothing_new(version: int) -> None:
+    """§7: a version that isn't above the stored one is told to nobody."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1)
+        await desk.seat(seat)
+        await desk.matcher.publish(AGENT, A, 5)
+        assert await desk.matcher.publish(AGENT, A, version) is Published.STORED
+        assert seat.heard == [Update(A, 5, "A")]
+        assert await desk.pending() == {"a": 5}
+
+    run(scenario())
+
+
+def test_automatic_version() -> None:
+    """§7: without a version the store chooses one, and that is told."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1)
+        await desk.seat(seat)
+        for _ in range(2):
+            assert await desk.matcher.publish(AGENT, A, None) is Published.DELIVERED
+        first, second = seat.heard
+        assert 1_700_000_000 < first.version < second.version
+        assert await desk.pending() == {"a": second.version}
+
+    run(scenario())
+
+
+def test_carried() -> None:
+    """§7: an update for an agent on another node is stored and carried there: 200."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.enlist(THERE)
+        assert await desk.matcher.publish(AGENT, A, 5) is Published.DELIVERED
+        assert desk.courier.carried == [(THERE, AGENT, Update(A, 5, "A"))]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("courier", [FakeCourier(takes=False), None])
+def test_carried_in_vain(courier: FakeCourier | None) -> None:
+    """§7: if surely nobody took it, the update waits in the store (202), and the stale seat is cleared."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        matcher = Matcher(HERE, desk.store, desk.presence, courier or NoCourier())
+        await desk.enlist(THERE)
+        assert await matcher.publish(AGENT, A, 5) is Published.STORED
+        advanced = await desk.store.advance(AGENT, A, 6)
+        assert advanced is not None
+        assert advanced.place is None
+
+    run(scenario())
+
+
+def test_newer_seat_is_not_cleared() -> None:
+    """§3.5: an agent that moved while its hint was carried in vain keeps its new seat."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        elsewhere = Place(NodeId("elsewhere"), 4)
+
+        class Slow(FakeCourier):
+            async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
+                await desk.store.attach(AGENT, elsewhere)
+                return False
+
+        matcher = Matcher(HERE, desk.store, desk.presence, Slow())
+        await desk.enlist(THERE)
+        assert await matcher.publish(AGENT, A, 5) is Published.STORED
+        advanced = await desk.store.advance(AGENT, A, 6)
+        assert advanced is not None
+        assert advanced.place == elsewhere
+
+    run(scenario())
+
+
+def test_durable_first() -> None:
+    """§7.1: nobody is told, and nothing is answered, before the store has answered."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1)
+        await desk.seat(seat)
+        desk.store.hold("advance")
+        publishing = asyncio.ensure_future(desk.matcher.publish(AGENT, A, 5))
+        await desk.store.wait_held("advance")
+        assert (seat.heard, publishing.done()) == ([], False)
+        desk.store.release("advance")
+        assert await publishing is Published.DELIVERED
+        assert seat.heard == [Update(A, 5, "A")]
+
+    run(scenario())
+
+
+def test_gone() -> None:
+    """§7: a channel that isn't there, or whose agent isn't, is gone."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1)
+        await desk.seat(seat)
+        for uaid, channel_id in ((AGENT, B), (OTHER, A)):
+            with pytest.raises(GoneError):
+                await desk.matcher.publish(uaid, channel_id, 5)
+        await desk.store.unregister(AGENT, A)
+        with pytest.raises(GoneError):
+            await desk.matcher.publish(AGENT, A, 5)
+        assert seat.heard == []
+
+    run(scenario())
+
+
+def test_broken_store() -> None:
+    """§7: a store that can't answer is an error, never "gone", and nobody is told."""
+
+    async def scenario() -> None:
+        desk, seat = Desk(), FakeSeat(1)
+        await desk.seat(seat)
+        desk.store.fail("advance")
+        with pytest.raises(StoreError):
+            await desk.matcher.publish(AGENT, A, 5)
+        assert seat.heard == []
+
+    run(scenario())

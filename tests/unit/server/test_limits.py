@@ -1,0 +1,86 @@
+"""The counters of the limits: who is counted, for how long, and what is kept of it."""
+
+import resource
+
+import pytest
+
+from roskva.config import Config
+from roskva.server.limits import Limits, Occupancy, Window
+
+
+def test_a_window_admits_so_many_of_each() -> None:
+    """In one window each key is admitted up to the limit, and one key's use is not another's."""
+    window = Window(2, 10.0)
+    assert [window.admit("a", 100.0) for _ in range(2)] == [0.0, 0.0]
+    assert window.admit("a", 101.0) == 9.0
+    assert window.admit("b", 101.0) == 0.0
+
+
+def test_a_refused_try_costs_nothing() -> None:
+    """What was refused is admitted when the window that refused it ends, however often it was tried."""
+    window = Window(1, 10.0)
+    window.admit("a", 100.0)
+    for now in (100.0, 105.0, 109.5):
+        assert window.admit("a", now) == 110.0 - now
+    assert window.admit("a", 110.0) == 0.0
+    assert window.admit("a", 110.0) == 10.0
+
+
+def test_a_window_begins_with_its_first_use() -> None:
+    """After a quiet time the next window is a whole one."""
+    window = Window(1, 10.0)
+    window.admit("a", 0.0)
+    assert window.admit("a", 1000.5) == 0.0
+    assert window.admit("a", 1010.0) == 0.5
+
+
+def test_a_limit_of_0_is_off() -> None:
+    """Everything is admitted, and nothing is remembered."""
+    window, occupancy = Window(0, 10.0), Occupancy(0)
+    assert {window.admit("a", 1.0) for _ in range(100_000)} == {0.0}
+    assert all(occupancy.enter("a") for _ in range(1000))
+    assert occupancy.total == 1000
+
+
+def test_an_address_holds_so_many_connections() -> None:
+    """An address gets as many as the limit, and one back for each that it leaves; others are not touched."""
+    occupancy = Occupancy(2)
+    assert [occupancy.enter("a") for _ in range(3)] == [True, True, False]
+    assert occupancy.enter("b")
+    assert occupancy.total == 3
+    occupancy.leave("a")
+    assert [occupancy.enter("a") for _ in range(2)] == [True, False]
+    for address in ("a", "a", "b"):
+        occupancy.leave(address)
+    assert occupancy.total == 0
+
+
+def test_a_proxy_enters_freely() -> None:
+    """No limit holds for a trusted proxy, but it is counted, and counted out."""
+    occupancy = Occupancy(1)
+    for _ in range(3):
+        occupancy.enter_freely("proxy")
+    assert occupancy.total == 3
+    for _ in range(3):
+        occupancy.leave("proxy")
+    assert occupancy.total == 0
+    assert occupancy.enter("proxy")
+
+
+@pytest.mark.parametrize(("files", "connections"), [(1_000_000, 999_744), (1024, 768), (256, 128), (64, 32)])
+def test_connections_follow_the_file_limit(monkeypatch: pytest.MonkeyPatch, files: int, connections: int) -> None:
+    """Without a setting, a node accepts as many connections as it may open files, less some for its own."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert Limits(Config()).max_connections == connections
+    assert Limits(Config(max_connections=10)).max_connections == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "seconds"),
+    [("hellos", 20_000, 1.0), ("registers", 4000, 60.0), ("puts_per_endpoint", 1000, 10.0)],
+)
+def test_defaults(name: str, limit: int, seconds: float) -> None:
+    """The documented defaults are what counts: the last that fits is admitted, the next waits for the window's end."""
+    window = getattr(Limits(Config()), name)
+    assert {window.admit("a", 50.0) for _ in range(limit)} == {0.0}
+    assert window.admit("a", 50.0) == seconds
