@@ -31,10 +31,9 @@ def free_ports() -> tuple[int, int]:
 def start_server(folder: str) -> tuple["subprocess.Popen[bytes]", int]:
     """Start a server and wait until it is ready; returns it and its port."""
     port, admin = free_ports()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "roskva", "serve", "--port", str(port), "--admin-port", str(admin), "--data-dir", folder]
-        + ["--drain-seconds", "0", "--log-level", "error"]
-    )
+    where = ["--port", str(port), "--admin-port", str(admin), "--data-dir", folder]
+    quiet = ["--drain-seconds", "0", "--log-level", "error"]
+    server = subprocess.Popen([sys.executable, "-m", "roskva", "serve", *where, *quiet])
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and server.poll() is None:
         try:

@@ -69,6 +69,11 @@ def seated(server: Server) -> list[AgentConnection]:
     return [seat for seat in server.node.presence if isinstance(seat, AgentConnection)]
 
 
+def deadlines(server: Server) -> int:
+    """Count the connections that wait for a deadline."""
+    return sum(len(bucket.items) for bucket in server.node.shell.deadlines._buckets.values())
+
+
 @contextlib.contextmanager
 def without_gc() -> Iterator[None]:
     """Leave all freeing to reference counting."""

@@ -25,7 +25,7 @@ class Gate:
     def __init__(self) -> None:
         self._reached = asyncio.Event()
         self._decided = asyncio.Event()
-        self._error: StoreError | None = None
+        self._error: Exception | None = None
 
     async def wait_reached(self) -> None:
         """Wait until a call stands here."""
@@ -36,7 +36,7 @@ class Gate:
         """Let them go on."""
         self._decided.set()
 
-    def fail(self, error: StoreError) -> None:
+    def fail(self, error: Exception) -> None:
         """Answer them, and those that still come, with an error."""
         self._error = error
         self._decided.set()

@@ -20,6 +20,7 @@ from tests.kit.stream import Stream, streaming
 AGENTS = 12
 CHANNELS = 6
 PUBLISHERS = 8
+
 _ENDED = (ConnectionClosed, InvalidHandshake, OSError, EOFError)
 
 
@@ -185,22 +186,27 @@ class Load:
             assert update == {"channelID": channel_id, "version": self.book.accepted[endpoint]}
 
     async def _publish(self, server: ServerProcess, until: int) -> None:
+        """PUT until so many were accepted; whoever is first then kills the server."""
         async with streaming(server.port) as stream:
             while self.book.count < until:
-                agent = self._chance.choice(self.agents)
-                pool = agent.gone if agent.gone and self._chance.random() < 0.1 else agent.endpoints
-                channel_id = self._chance.choice(list(pool)) if pool else ""
-                endpoint = pool.get(channel_id, "")
-                if endpoint:
-                    status = await self.book.put(stream, endpoint)
-                    assert status in (200, 202, 410)
-                    was_gone = pool is agent.gone
-                    assert status == 410 or not (was_gone and agent.gone.get(channel_id)), "a tombstone took a version"
-                else:
-                    await asyncio.sleep(0)
+                await self._put_somewhere(stream)
             if not self._killed:
                 self._killed = True
                 server.kill()
+
+    async def _put_somewhere(self, stream: Stream) -> None:
+        """PUT to a channel of some agent, or sometimes to a former one, in vain."""
+        agent = self._chance.choice(self.agents)
+        is_gone = bool(agent.gone) and self._chance.random() < 0.1
+        known = [item for item in (agent.gone if is_gone else agent.endpoints).items() if item[1]]
+        if not known:
+            await asyncio.sleep(0)
+            return
+        channel_id, endpoint = self._chance.choice(known)
+        status = await self.book.put(stream, endpoint)
+        assert status in (200, 202, 410)
+        if is_gone and channel_id in agent.gone:
+            assert status == 410, "an unregistered channel took a version"
 
     async def _outlive(self, work: Coroutine[Any, Any, None]) -> None:
         """Work until the server is killed; before that a lost connection is a fault."""

@@ -1,14 +1,18 @@
 """Waiting for what the server tells nobody; everything else has an event or an answer."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
+from tests.kit.agent import PATIENCE
 from tests.kit.node import Server
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so; a failing test turns until its time is up."""
-    while not condition():  # noqa: ASYNC110  (an event would have to be the server's)
+    """Let the loop turn until something is so; this asks for no timer."""
+    ends_at = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < ends_at, "it never came to be"
         await asyncio.sleep(0)
 
 

@@ -174,3 +174,5 @@ async def open_wire(port: int, *, agreed: bool = True) -> AsyncIterator[Wire]:
         yield wire
     finally:
         writer.close()
+        with contextlib.suppress(OSError):  # the server hung up first
+            await writer.wait_closed()

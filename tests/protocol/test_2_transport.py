@@ -1,5 +1,6 @@
 """docs/protocol.md §2: the handshake, silence, and what ends a connection."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ from roskva.server.listener import load_tls
 from tests.kit.agent import connect
 from tests.kit.certificate import make_certificate
 from tests.kit.node import Server, on_a_node, run, running
+from tests.kit.stores import UnrulyStore
 from tests.kit.wire import HELLO, PING, PONG, TEXT, Frame, close_frame, frame, handshake
 
 PROTOCOL = "sec-websocket-protocol"
@@ -248,3 +250,31 @@ async def test_hanging_up(server: Server, sent: bytes) -> None:
                 await fence.hears_nothing()
             server.let_pass(2)
         await wire.wait_reset()
+
+
+@on_a_node(UnrulyStore)
+async def test_hanging_up_while_the_hello_is_answered(server: Server) -> None:
+    """§2.7: the server hangs up at once when the peer does, also while it still asks the store for the hello's sake."""
+    assert isinstance(server.store, UnrulyStore)
+    server.store.hold("attach")
+    async with server.wire() as wire:
+        await wire.send(frame(HELLO) + close_frame())
+        await server.store.wait_held("attach")
+        assert await wire.wait_end() == b"\x88\x02\x03\xe8"
+    async with asyncio.timeout(10):
+        while server.node.shell.limits.connections.total:  # noqa: ASYNC110  # there is no event for it
+            await asyncio.sleep(0)
+    server.store.release("attach")
+
+
+@on_a_node(UnrulyStore)
+async def test_close_behind_a_hello(server: Server) -> None:
+    """§2.7: an agent that closes before its hello was answered gets no reply behind the Close frame, and no seat."""
+    assert isinstance(server.store, UnrulyStore)
+    server.store.hold("attach")
+    async with server.wire() as wire:
+        await wire.send(frame(HELLO) + close_frame())
+        await server.store.wait_held("attach")
+        server.store.release("attach")
+        assert await wire.wait_end() == b"\x88\x02\x03\xe8"
+    assert len(server.node.presence) == 0

@@ -10,7 +10,7 @@ from roskva.errors import StoreTimeoutError
 from tests.kit.agent import Agent, Message
 from tests.kit.node import Server, on_a_node
 from tests.kit.stores import UnrulyStore
-from tests.protocol._helpers import CHANNEL, is_stored, shorten
+from tests.protocol._helpers import CHANNEL, is_stored, ready, shorten
 
 INVALID = [
     *(
@@ -118,6 +118,37 @@ async def test_registers_in_one_go(server: Server, count: int) -> None:
         assert {reply["status"] for reply in replies} == {200}
         assert sorted(reply["channelID"] for reply in replies) == sorted(names)
         await agent.hears_nothing()
+
+
+@on_a_node(UnrulyStore)
+async def test_more_registers_than_a_slow_store_takes(server: Server) -> None:
+    """§4.1: an agent that asks for more than is taken at a time (64) is read on when the store answers."""
+    assert isinstance(server.store, UnrulyStore)
+    async with server.agent() as agent:
+        await ready(agent)
+        server.store.hold("register")
+        for number in range(300):
+            await agent.say({"messageType": "register", "channelID": f"c{number}"})
+        await server.store.wait_held("register")
+        server.store.release("register")
+        assert {(await agent.hear())["status"] for _ in range(300)} == {200}
+
+
+@on_a_node(UnrulyStore)
+async def test_agent_that_leaves_while_the_store_is_slow(server: Server) -> None:
+    """§4.1: what an agent asked for is carried out, without harm, though the agent has gone."""
+    assert isinstance(server.store, UnrulyStore)
+    async with server.agent() as agent:
+        endpoint = await ready(agent)
+        server.store.hold("register")
+        for number in range(300):
+            await agent.say({"messageType": "register", "channelID": f"c{number}"})
+        await server.store.wait_held("register")
+        agent.socket.transport.abort()
+    server.store.release("register")
+    async with server.agent() as later:
+        await later.hello(agent.uaid, None)
+        assert (await server.put(endpoint, 1)).status == 200
 
 
 @on_a_node()
@@ -271,7 +302,8 @@ async def test_nothing_unsolicited(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"key": "x"}, {"key": 5}, {"uaid": "0f8fad5b-d9cb-469f-a165-7086772895aa"}, {"uaid": 5}, {"pushEndpoint": "x"}]
+    "more",
+    [{"key": "x"}, {"key": 5}, {"uaid": "0f8fad5b-d9cb-469f-a165-7086772895aa"}, {"uaid": 5}, {"pushEndpoint": "x"}],
 )
 @on_a_node()
 async def test_extra_fields(server: Server, more: dict[str, object]) -> None:

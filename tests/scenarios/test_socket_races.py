@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from roskva.types import MAX_VERSION
+from tests.kit.crowd import deadlines
 from tests.kit.gated import Gate, GatedStore, gates_of
 from tests.kit.node import Server, on_a_node
 from tests.kit.waiting import wait_empty, wait_until
@@ -125,6 +126,7 @@ async def test_socket_lost_while_hello_is_in_the_store(server: Server, when: str
         attaching.open()
         await wait_empty(server)
         assert not await is_seated(store, uaid)
+        assert deadlines(server) == 0
         assert server.node.shell.counts.failures == 0
 
 
@@ -258,3 +260,24 @@ async def test_drain_with_a_register_in_the_store(server: Server) -> None:
         advanced = [await store.inner.advance(read_uaid(agent.uaid), name, 1) for name in (A, B)]
         assert [found and found.place for found in advanced] == [None, None]
         assert None not in advanced
+
+
+@on_a_node(GatedStore)
+async def test_stopping_node_waits_for_what_ends_late(server: Server) -> None:
+    """A seat is cleared in the store before the node lets go of it, though a register only ended in between."""
+    store = gates_of(server)
+    async with server.agent() as agent:
+        await agent.hello()
+        registering = store.hold_before("enroll")
+        await agent.say(register("a"))
+        await registering.wait_reached()
+        agent.socket.transport.abort()
+        await wait_until(lambda: not server.node.shell.limits.connections.total)
+        leaving = store.hold_before("detach")
+        finishing = asyncio.create_task(server.node.shell.finish(60.0))
+        await asyncio.sleep(0)
+        registering.open()
+        await leaving.wait_reached()
+        leaving.open()
+        await finishing
+        assert not await is_seated(store, agent.uaid)

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from roskva.store.sqlite import SqliteStore
-from tests.kit.agent import Agent, connect
+from tests.kit.agent import Agent, Message, connect
 from tests.kit.gated import GatedStore, gates_of
 from tests.kit.http import request
 from tests.kit.node import Server, on_a_node, run, running
@@ -35,7 +35,7 @@ Kind = Callable[[Path], contextlib.AbstractAsyncContextManager[Outage]]
 
 
 def outage_of(server: Server, begin: Callable[[], object], end: Callable[[], object]) -> Outage:
-    """Tell how to reach a node of this process."""
+    """Tell how to break and mend the store of a node in this process."""
     return Outage(server.url, f"http://127.0.0.1:{server.node.admin_port}", begin, end)
 
 
@@ -59,7 +59,10 @@ async def hanging(_folder: Path) -> AsyncIterator[Outage]:
 async def locked(folder: Path) -> AsyncIterator[Outage]:
     """Another process keeps the file locked."""
     path = folder / "roskva.db"
-    async with running(await SqliteStore.open(path, timeout=0.2)) as server:
+    store = await SqliteStore.open(path, timeout=0.05)
+    # Impatient with the lock alone: what fails for it takes no effect later, as it may after a deadline.
+    store._batch._timeout = store._writer._timeout = 60.0
+    async with running(store) as server:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             yield outage_of(server, lambda: other.execute("BEGIN IMMEDIATE"), lambda: other.execute("ROLLBACK"))
 
@@ -68,14 +71,16 @@ async def locked(folder: Path) -> AsyncIterator[Outage]:
 async def full(folder: Path) -> AsyncIterator[Outage]:
     """No file can grow: what a full disk is to a process."""
     with serving(folder / "data") as server:
-        log, limit = folder / "data" / "roskva.db-wal", resource.RLIMIT_FSIZE
-        _, hard = resource.prlimit(server.pid, limit)
-        yield Outage(
-            server.url,
-            server.admin_url,
-            lambda: resource.prlimit(server.pid, limit, (log.stat().st_size, hard)),
-            lambda: resource.prlimit(server.pid, limit, (hard, hard)),
-        )
+        log = folder / "data" / "roskva.db-wal"
+        _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+
+        def fill() -> None:
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, hard))
+
+        def free() -> None:
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+        yield Outage(server.url, server.admin_url, fill, free)
 
 
 @pytest.fixture(params=[failing, hanging, locked, full], ids=lambda kind: kind.__name__)
@@ -200,14 +205,15 @@ def test_lost_ack_leaves_the_version_pending(kind: Kind, tmp_path: Path) -> None
 
 
 def test_readyz_tells(kind: Kind, tmp_path: Path) -> None:
-    """While the store can't answer /readyz says 503 and /healthz 200; afterwards both say 200, without a restart."""
+    """While the store can't answer /readyz says 503 and /healthz 200; then /readyz says 200, without a restart."""
 
     async def scenario() -> None:
         async with kind(tmp_path) as outage:
-            for begin, ready in ((lambda: None, 200), (outage.begin, 503), (outage.end, 200)):
-                begin()
-                assert (await request("GET", f"{outage.admin_url}/readyz")).status == ready
-                assert (await request("GET", f"{outage.admin_url}/healthz")).status == 200
+            outage.begin()
+            assert (await request("GET", f"{outage.admin_url}/readyz")).status == 503
+            assert (await request("GET", f"{outage.admin_url}/healthz")).status == 200
+            outage.end()
+            assert (await request("GET", f"{outage.admin_url}/readyz")).status == 200
 
     run(scenario())
 
@@ -255,3 +261,24 @@ async def test_failed_cleanup_is_made_up_for(server: Server) -> None:
         await again.hello(agent.uaid, ["a"])
         assert await again.updates() == [update("a", 1)]
         assert (await server.put(endpoint, 2)).status == 200
+
+
+@pytest.mark.parametrize(("call", "message"), [("attach", hello()), ("register", register("a"))])
+def test_unexpected_error_ends_one_connection(call: str, message: Message) -> None:
+    """An error that no store may raise closes that agent with 1011, is counted, and ends nothing else."""
+
+    async def scenario() -> None:
+        store = GatedStore()
+        async with running(store) as server, server.agent() as agent, server.agent() as other:
+            if call != "attach":
+                await agent.hello()
+            gate = store.hold_before(call)
+            await agent.say(message)
+            await gate.wait_reached()
+            gate.fail(ValueError("a fault of the store"))
+            assert await agent.wait_closed() == 1011
+            assert server.node.shell.counts.failures == 1
+            await other.hello()
+            await other.register("a")
+
+    run(scenario())

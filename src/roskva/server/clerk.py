@@ -19,6 +19,7 @@ from roskva.types import Uaid
 if TYPE_CHECKING:
     from roskva.server.connection import AgentConnection
 
+INTERNAL_ERROR = 1011
 TRY_LATER = 1013
 
 UPDATE_PATH = "/update/"
@@ -67,6 +68,9 @@ class Clerk:
     async def _count(self, connection: "AgentConnection", work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
+        except Exception:
+            self.shell.report("task_failed")
+            connection.close(INTERNAL_ERROR, "internal error")
         finally:
             connection.end()
 

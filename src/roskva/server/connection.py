@@ -12,7 +12,7 @@ from roskva.protocol import messages
 from roskva.protocol.frames import PING, FrameReader, frame_text, split_text
 from roskva.protocol.session import POLICY_VIOLATION, SUPERSEDED, Close, Nothing, Phase, Send, Session
 from roskva.registry.registrar import Enrolled
-from roskva.server.clerk import Clerk
+from roskva.server.clerk import INTERNAL_ERROR, Clerk
 from roskva.server.http import CLOSING_SECONDS
 from roskva.state.deadlines import Bucket
 from roskva.state.outbox import Outbox
@@ -20,7 +20,6 @@ from roskva.types import Ack, ChannelId, Uaid, Update
 
 GOING_AWAY = 1001
 INVALID_DATA = 1007
-INTERNAL_ERROR = 1011
 
 MAX_UNDER_WAY = 64
 """Operations of one agent at a time; beyond it reading pauses."""
@@ -93,7 +92,7 @@ class AgentConnection(asyncio.Protocol):
                 self._attend(self._reader)
         except Exception:
             self._shell.report("connection_failed")
-            self.close(1011, "internal error")
+            self.close(INTERNAL_ERROR, "internal error")
 
     def eof_received(self) -> None:
         """Let the transport close: a WebSocket is not half-open."""
@@ -160,7 +159,6 @@ class AgentConnection(asyncio.Protocol):
             self._reader = FrameReader()
         self._reader.fail(code, reason)
         self._attend(self._reader)
-        self._transport.resume_reading()
 
     def on_deadline(self, now: float) -> None:
         """Do what is due: give up, send again, ping."""
@@ -310,6 +308,7 @@ class AgentConnection(asyncio.Protocol):
         """Half-close, so that a peer still sending can read the close frame; then wait, bounded."""
         self.is_closing = True
         self._shell.deadlines.set(self, self._shell.now() + CLOSING_SECONDS)
+        self._adjust_reading()  # else the peer's end would not be noticed
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:

@@ -41,7 +41,7 @@ async def listen(
     """Bind every address of ``host`` and serve new connections with ``make``.
 
     Args:
-        host: An address or a name.
+        host: An address or a name; 0.0.0.0 is every address of IPv4, :: every address.
         port: 0 picks a free one.
         make: Called for each connection, with TLS after its handshake.
         context: Turns TLS on.
@@ -54,7 +54,7 @@ async def listen(
     servers: list[asyncio.Server] = []
     patience = None if context is None else handshake_timeout
     try:
-        addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for family, _, _, _, address in dict.fromkeys(addresses):
             with contextlib.ExitStack() as undo:
                 bound = undo.enter_context(_bind(family, (address[0], port, *address[2:])))
@@ -106,7 +106,8 @@ def _bind(family: int, address: tuple[str | int, ...]) -> socket.socket:
         with contextlib.suppress(AttributeError):
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_SECONDS)
         if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # So that :: is every address, of IPv4 too.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.setblocking(False)  # noqa: FBT003
         bound.bind(address)
     except BaseException:

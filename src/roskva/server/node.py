@@ -145,7 +145,8 @@ class Node:
             connection.drain()
         await self.shell.finish(self._config.store_timeout)
         await self._store.aclose()
-        log.info("stopped", node=self.node_id)
+        if self._ticking is not None:  # else it has never been open
+            log.info("stopped", node=self.node_id)
 
     def reload(self) -> None:
         """Read the TLS certificate again."""

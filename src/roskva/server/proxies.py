@@ -37,6 +37,8 @@ class Trust:
 
     def client_of(self, peer: str, forwarded_for: bytes) -> str:
         """Return the client behind ``peer``: of X-Forwarded-For the last address that no trusted proxy has."""
+        if not self._networks:
+            return peer
         client = peer
         for hop in reversed(forwarded_for.decode("latin-1").split(",")):
             address = _parse_address(hop.strip())

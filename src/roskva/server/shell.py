@@ -4,6 +4,7 @@ It decides nothing; it is the node seen from a connection.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
@@ -84,9 +85,11 @@ class Shell:
         log.exception(event)
 
     async def finish(self, seconds: float) -> None:
-        """Wait for the operations under way, at most so long; then cancel them."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+        """Wait for the operations under way, and those that they begin, at most so long; then cancel them."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
         for task in self._tasks:
             task.cancel()
 

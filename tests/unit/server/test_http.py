@@ -1,11 +1,11 @@
 """HTTP/1.1 connections, at a real node and real sockets: order, persistence, deadlines."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import pytest
 
+from roskva.server.http import HttpConnection
 from roskva.server.routes import GREETING
 from roskva.store.base import Advanced
 from roskva.store.memory import MemoryStore
@@ -96,11 +96,13 @@ async def test_requests_before_garbage_are_answered(server: Server) -> None:
 
 @on_a_node(GatedStore)
 async def test_a_pipelined_handshake_is_refused_in_its_turn(server: Server) -> None:
-    """A handshake behind an unanswered request is refused, after that request's answer."""
+    """A handshake behind an unanswered request is refused, after that request's answer, and ends the connection."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
         gate = gates_of(server).hold_after("advance")
         await stream.send(spell_put(endpoint, 1) + HANDSHAKE)
         await gate.wait_reached()
+        await stream.send(GET)
+        await settle(server)
         gate.open()
         assert (await stream.reply()).status == 200
         assert (await stream.reply()).status == 400
@@ -124,6 +126,20 @@ async def test_a_go_ahead_is_given(server: Server) -> None:
         assert (await stream.ask(request[-9:])).status == 200
         # Nobody waits for what is there already.
         assert (await stream.ask(request)).status == 202
+
+
+@on_a_node(GatedStore)
+async def test_a_go_ahead_waits_for_its_turn(server: Server) -> None:
+    """A 100 never stands before the answer to an earlier request, whose own it would seem to be."""
+    async with registered(server) as endpoint, streaming(server.node.port) as stream:
+        gate = gates_of(server).hold_after("advance")
+        second = spell_put(endpoint, 2, b"Expect: 100-continue\r\n")
+        await stream.send(spell_put(endpoint, 1) + second[:-9])
+        await gate.wait_reached()
+        await settle(server)
+        gate.open()
+        assert (await stream.reply()).status == 200
+        assert (await stream.ask(second[-9:])).status == 200
 
 
 @pytest.mark.parametrize("size", [5000, 1_000_000])
@@ -271,21 +287,37 @@ async def test_a_peer_that_leaves_harms_nobody(server: Server, leave: Callable[[
         assert not server.node.shell.connections
 
 
-async def fill(stream: Stream, data: bytes) -> None:
-    """Send until the server reads no more."""
-    with contextlib.suppress(TimeoutError):
-        while True:
-            async with asyncio.timeout(0.1):
-                stream.writer.write(data)
-                await stream.writer.drain()
+async def fill(server: Server, stream: Stream) -> HttpConnection:
+    """Ask on and on until the server reads no more, for good; returns its side of the only connection."""
+    await settle(server)
+    (connection,) = server.node.shell.connections
+    assert isinstance(connection, HttpConnection)
+    for _ in range(1000):
+        if not connection.transport.is_reading():
+            await settle(server)
+        if not connection.transport.is_reading():
+            return connection
+        stream.writer.write(GET * 1000)
+        await asyncio.sleep(0)
+    raise AssertionError("the server reads everything")
+
+
+@on_a_node(GatedStore)
+async def test_a_peer_that_asks_on_and_on_is_not_read(server: Server) -> None:
+    """While an answer is waited for, only so many further requests are read."""
+    async with registered(server) as endpoint, streaming(server.node.port) as stream:
+        gate = gates_of(server).hold_after("advance")
+        await stream.send(spell_put(endpoint, 1))
+        await gate.wait_reached()
+        await fill(server, stream)
+        gate.open()
 
 
 @on_a_node()
 async def test_a_peer_that_does_not_read_is_dropped(server: Server) -> None:
     """Of a peer that leaves its answers unread no more requests are taken, and after 60 s it is dropped."""
     async with streaming(server.node.port, receive_buffer=4096) as stream:
-        await fill(stream, GET * 1000)
-        (connection,) = server.node.shell.connections
+        connection = await fill(server, stream)
         server.let_pass(59)
         await settle(server)
         assert connection in server.node.shell.connections
@@ -304,6 +336,23 @@ async def test_a_peer_that_reads_late_gets_all(server: Server) -> None:
         for _ in range(count):
             assert (await stream.reply()).status == 200
         await sending
+
+
+@on_a_node(GatedStore)
+async def test_a_draining_node_answers_what_was_asked(server: Server) -> None:
+    """When the node drains, an idle connection is closed at once, and another with the answer under way."""
+    async with registered(server) as endpoint, streaming(server.node.port) as idle, streaming(server.node.port) as busy:
+        assert (await idle.ask(GET)).status == 200
+        gate = gates_of(server).hold_after("advance")
+        await busy.send(spell_put(endpoint, 1))
+        await gate.wait_reached()
+        draining = asyncio.create_task(server.node.drain())
+        assert await idle.rest() == b""
+        gate.open()
+        reply = await busy.reply()
+        assert reply.headers["connection"] == "close"
+        assert await busy.rest() == b""
+        await draining
 
 
 class FaultyStore(MemoryStore):

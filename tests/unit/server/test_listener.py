@@ -16,6 +16,7 @@ from roskva.server.listener import KEEP_ALIVE_SECONDS, listen, load_certificate,
 from tests.kit.agent import Agent, connect
 from tests.kit.certificate import Certificate, make_certificate
 from tests.kit.endpoints import GET, settle, spell_put
+from tests.kit.gated import GatedStore
 from tests.kit.node import Server, run, running
 from tests.kit.stream import Stream, streaming
 
@@ -119,6 +120,28 @@ def test_a_tls_client_may_end_its_side(certificate: Certificate, caplog: pytest.
                 assert await stream.rest() == b""
             await settle(server)
             assert not server.node.shell.connections
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario())
+    assert caplog.messages == []
+
+
+def test_a_tls_client_may_leave_before_its_answer(certificate: Certificate, caplog: pytest.LogCaptureFixture) -> None:
+    """The update of a TLS client that is gone before its answer is stored, without a line in the log."""
+
+    async def scenario() -> None:
+        gates = GatedStore()
+        async with running(gates, tls=load_tls(*certificate)) as server, secure_agent(server, certificate) as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            async with secure_stream(server, certificate) as stream:
+                gate = gates.hold_after("advance")
+                await stream.send(spell_put(endpoint, 1))
+                await gate.wait_reached()
+                stream.writer.close()
+                await stream.rest()
+            gate.open()
+            assert await agent.updates() == [{"channelID": "a", "version": 1}]
 
     with caplog.at_level(logging.WARNING):
         run(scenario())
@@ -238,6 +261,23 @@ def test_ipv6() -> None:
             assert endpoint.startswith(f"http://[::1]:{server.node.port}/update/")
             assert (await stream.ask(spell_put(endpoint, 1))).status == 200
             assert await agent.updates() == [{"channelID": "a", "version": 1}]
+
+    run(scenario())
+
+
+def test_all_addresses() -> None:
+    """A node on :: serves IPv4 too, and knows a trusted proxy's address however the kernel spells it."""
+
+    async def scenario() -> None:
+        async with (
+            running(host="::", trusted_proxies=("127.0.0.1",)) as server,
+            server.agent(additional_headers={"X-Forwarded-Host": "push.example.org"}) as agent,
+            streaming(server.node.port, "::1") as stream,
+        ):
+            await agent.hello()
+            endpoint = await agent.register("a")
+            assert endpoint.startswith("http://push.example.org/update/")
+            assert (await stream.ask(spell_put(endpoint, 1))).status == 200
 
     run(scenario())
 

@@ -71,7 +71,7 @@ def test_a_request_is_read() -> None:
 def test_bodies_are_whole(data: bytes, body: bytes) -> None:
     """The body is read whatever frames it, also behind an offer to upgrade to HTTP/2."""
     reader, requests = read(data)
-    assert [request[-1] for request in requests] == [body]
+    assert [request[-2:] for request in requests] == [(b"a.example", body)]
     assert reader.is_between
 
 
