@@ -14,7 +14,7 @@ def test_every_setting_and_metric_is_documented() -> None:
 def test_every_log_event_is_documented() -> None:
     """Each event that the server logs stands in docs/operate.md."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in Path("src/roskva/server").glob("*.py"))
-    events = set(re.findall(r'\blog\.(?:debug|info|warning|error|exception)\(\s*"(\w+)"', sources))
+    events = set(re.findall(r'\blog\.(?:agent|debug|info|warning|error|exception)\(\s*"(\w+)"', sources))
     events |= set(re.findall(r'\breport\("(\w+)"\)', sources))
     assert len(events) > 10
     assert {event for event in events if f"`{event}`" not in OPERATE.read_text(encoding="utf-8")} == set()

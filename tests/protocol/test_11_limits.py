@@ -92,6 +92,22 @@ async def test_unfinished_handshakes(server: Server) -> None:
             pass
 
 
+@on_a_node(unfinished_handshakes=1)
+async def test_a_refusal_can_be_read(server: Server) -> None:
+    """§11.4: a refused peer that is still sending reads its answer: nothing is reset until it hangs up."""
+    limits = server.node.shell.limits
+    async with server.agent():
+        async with streaming(server.node.port) as stream:
+            await settle(server)
+            assert (await stream.reply()).status == 503
+            for _ in range(3):
+                await stream.send(HANDSHAKE)
+            assert await stream.rest() == b""
+            assert limits.lingering == 1
+        await settle(server)
+        assert limits.lingering == 0
+
+
 @on_a_node(hellos_per_second=2)
 async def test_hellos_per_second(server: Server) -> None:
     """§11.4: hellos per second: beyond the limit close 1013 with a reason, and no reply; a second later they go on."""

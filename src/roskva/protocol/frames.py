@@ -145,5 +145,8 @@ class FrameReader:
 
 
 def _wire_size(size: int) -> int:
-    """Count the bytes of a masked frame with so much payload, its length spelled shortest."""
+    """Count the bytes of a masked frame with so much payload, its length spelled shortest.
+
+    After a longer spelling, which RFC 6455 §5.2 forbids, the count stays short: that peer keeps its reader.
+    """
     return size + (6 if size < 126 else 8 if size < 65536 else 14)

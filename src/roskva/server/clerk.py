@@ -59,6 +59,7 @@ class Clerk:
 
     def leave(self, connection: "AgentConnection", uaid: Uaid) -> None:
         """Clear the seat of a lost connection."""
+        log.agent("left", uaid)
         self.shell.spawn(self._leave(connection, uaid, is_stored=connection.enrolled is not Enrolled.NO))
 
     def _begin(self, connection: "AgentConnection", work: Coroutine[Any, Any, None]) -> None:
@@ -97,7 +98,9 @@ class Clerk:
             self._welcome(connection, step, welcome)
 
     def _welcome(self, connection: "AgentConnection", step: Greet, welcome: Welcome) -> None:
-        self.shell.counts.hellos["new" if welcome.is_new else "kept"] += 1
+        outcome = "new" if welcome.is_new else "kept"
+        self.shell.counts.hellos[outcome] += 1
+        log.agent("hello", welcome.uaid, outcome=outcome, pending=len(welcome.pending))
         if welcome.is_enrolled:
             connection.enrolled = Enrolled.YES
         else:

@@ -83,8 +83,8 @@ class HttpConnection(asyncio.Protocol):
     """One HTTP/1.1 connection."""
 
     __slots__ = (
-        "_ahead", "_closing", "_has_answered", "_has_ended", "_is_admitted", "_parting", "_reader", "_routes",
-        "_serving", "_shell", "_since", "_writable", "bucket", "peer", "transport",
+        "_ahead", "_closing", "_has_answered", "_has_ended", "_is_admitted", "_is_lingering", "_parting", "_reader",
+        "_routes", "_serving", "_shell", "_since", "_writable", "bucket", "peer", "transport",
     )  # fmt: skip
 
     def __init__(self, shell: Shell, routes: Routes, peer: str = "") -> None:
@@ -98,6 +98,7 @@ class HttpConnection(asyncio.Protocol):
         self._parting: Response | None = None  # what is sent behind the answers then
         self._closing = False
         self._is_admitted = False
+        self._is_lingering = False  # answered for good, until the peer hangs up
         self._writable = True
         self._since = 0.0  # when the wait for the peer began
         self.bucket: Bucket | None = None
@@ -120,6 +121,8 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._leave()
+        if self._is_lingering:
+            self._shell.limits.lingering -= 1
         if self._is_admitted:
             self._routes.release(self.peer)
 
@@ -262,12 +265,17 @@ class HttpConnection(asyncio.Protocol):
             self._send_last(None)
 
     def _send_last(self, response: Response | None) -> None:
-        """Send a last response and half-close, so that a peer still sending can read it; then wait, bounded."""
+        """Send a last response and half-close, so that a peer still sending can read it; then wait, bounded.
+
+        Closed at once, its unread bytes would make the kernel reset the connection, and the answer with it.
+        """
         self._closing = True
         self._ahead.clear()
+        self._routes.connections.discard(self)
         if response is not None:
             self.transport.write(response.encode(self._shell.date(), keep_alive=False))
-        if response is not None and response.status in (413, 431, 400) and self.transport.can_write_eof():
+        if response is not None and self.transport.can_write_eof() and self._shell.limits.linger():
+            self._is_lingering = True
             self.transport.write_eof()
             self._wait(CLOSING_SECONDS)
         else:

@@ -83,6 +83,15 @@ class Limits:
         self.registers = Window(config.registers_per_minute, 60.0)
         self.puts_per_endpoint = Window(config.puts_per_endpoint, PUT_WINDOW)
         self.puts_per_ip = Window(config.puts_per_ip, PUT_WINDOW)
+        self.lingering = 0
+        """Connections that were answered for good and wait for their peer to hang up."""
+
+    def linger(self) -> bool:
+        """Count a lingering connection in, unless its file is needed; whoever lingered counts itself out."""
+        if self.connections.total + self.lingering >= self.max_connections:
+            return False
+        self.lingering += 1
+        return True
 
 
 def _connections_of(files: int) -> int:

@@ -70,6 +70,12 @@ def exception(event: str, /, **fields: object) -> None:
     _log(logging.ERROR, event, fields, exc_info=True)
 
 
+def agent(event: str, uaid: bytes, /, **fields: object) -> None:
+    """Log, at ``debug``, what happened to one agent; it is named by its hash."""
+    if _logger.isEnabledFor(logging.DEBUG):
+        _log(logging.DEBUG, event, {"agent": hashed(uaid), **fields})
+
+
 def hashed(uaid: bytes) -> str:
     """Name an agent in the log: 16 hex digits, the same within this process and meaningless outside."""
     return hashlib.blake2s(uaid, key=_hash_key, digest_size=8).hexdigest()
