@@ -1,15 +1,18 @@
 """A store that a test holds still, breaks and mends, so that a race has one order; see tests/scenarios."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from roskva.errors import StoreError, StoreTimeoutError
 from roskva.store.base import Advanced, Registration, Store
 from roskva.store.memory import MemoryStore
 from roskva.types import Ack, ChannelId, Channels, Place, Uaid
-from tests.kit.node import Server
+from tests.kit.node import Server, on_a_node
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = 10.0
@@ -167,3 +170,22 @@ def gates_of(server: Server) -> GatedStore:
     """Return the store of a node that runs on a gated one."""
     assert isinstance(server.store, GatedStore)
     return server.store
+
+
+def on_a_gated_node(
+    scenario: Callable[Concatenate[Server, GatedStore, P], Coroutine[Any, Any, None]],
+) -> Callable[P, None]:
+    """Make a test of a scenario whose first arguments are a running node and its gated memory store."""
+
+    @functools.wraps(scenario)
+    async def play(server: Server, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        store = gates_of(server)
+        try:
+            await scenario(server, store, *args, **kwargs)
+        finally:
+            store.mend()  # else a failing test would leave the node waiting
+
+    signature = inspect.signature(scenario)
+    server, _, *parameters = signature.parameters.values()
+    play.__signature__ = signature.replace(parameters=[server, *parameters])  # type: ignore[attr-defined]  # read by pytest
+    return on_a_node(GatedStore)(play)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
+from roskva import loop
 from roskva.config import Config
-from roskva.server import loop
 from roskva.server.node import Node
 from roskva.store.base import Store
 from roskva.store.memory import MemoryStore

@@ -9,7 +9,7 @@ import pytest
 from roskva.store.base import Store
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
-from tests.kit.gated import GatedStore, gates_of
+from tests.kit.gated import GatedStore, on_a_gated_node
 from tests.kit.node import Server, on_a_node, run, running
 from tests.scenarios._helpers import A, enlist, hello, read_uaid, register, seal, unregister, update
 
@@ -34,10 +34,9 @@ async def test_newer_version_between_delivery_and_ack(server: Server) -> None:
         await agent.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_newer_version_while_the_ack_is_in_the_store(server: Server) -> None:
+@on_a_gated_node
+async def test_newer_version_while_the_ack_is_in_the_store(server: Server, store: GatedStore) -> None:
     """§8.2: a v2 accepted while the ack of v1 is on its way to the store stays pending."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
@@ -55,10 +54,9 @@ async def test_newer_version_while_the_ack_is_in_the_store(server: Server) -> No
         assert [(c.version, c.acked) for c in (await store.pending(read_uaid(agent.uaid))).values()] == [(2, 1)]
 
 
-@on_a_node(GatedStore)
-async def test_put_takes_effect_before_hello(server: Server) -> None:
+@on_a_gated_node
+async def test_put_takes_effect_before_hello(server: Server, store: GatedStore) -> None:
     """§3.1: a version stored while the hello is on its way to the store comes after the reply, once."""
-    store = gates_of(server)
     uaid, [endpoint] = await enlist(server, "a")
     async with server.agent() as agent:
         attaching = store.hold_before("attach")
@@ -71,10 +69,9 @@ async def test_put_takes_effect_before_hello(server: Server) -> None:
         await agent.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_hint_overtakes_the_answer_to_hello(server: Server) -> None:
+@on_a_gated_node
+async def test_hint_overtakes_the_answer_to_hello(server: Server, store: GatedStore) -> None:
     """§3.1: a hint that comes before the store has answered the hello is told after the reply, once."""
-    store = gates_of(server)
     uaid, [endpoint] = await enlist(server, "a")
     async with server.agent() as agent:
         attaching = store.hold_after("attach")
@@ -88,10 +85,9 @@ async def test_hint_overtakes_the_answer_to_hello(server: Server) -> None:
 
 
 @pytest.mark.parametrize("sits", [False, True])
-@on_a_node(GatedStore)
-async def test_hint_comes_after_the_answer_to_hello(server: Server, sits: bool) -> None:  # noqa: FBT001
+@on_a_gated_node
+async def test_hint_comes_after_the_answer_to_hello(server: Server, store: GatedStore, sits: bool) -> None:  # noqa: FBT001
     """§3.1: a hint that is late (for no seat, or for the former one) repeats nothing of what the hello brought."""
-    store = gates_of(server)
     uaid, [endpoint] = await enlist(server, "a")
     async with server.agent() as former, server.agent() as agent:
         if sits:
@@ -106,10 +102,9 @@ async def test_hint_comes_after_the_answer_to_hello(server: Server, sits: bool) 
         await agent.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_hint_for_a_uaid_that_the_hello_gives_up(server: Server) -> None:
+@on_a_gated_node
+async def test_hint_for_a_uaid_that_the_hello_gives_up(server: Server, store: GatedStore) -> None:
     """§3.2: an agent that gets a new UAID hears nothing of the old one's channels, overtaking hints included."""
-    store = gates_of(server)
     uaid, [endpoint] = await enlist(server, "a")
     async with server.agent() as agent:
         attaching = store.hold_after("attach")
@@ -122,10 +117,9 @@ async def test_hint_for_a_uaid_that_the_hello_gives_up(server: Server) -> None:
         assert (await server.put(endpoint, 2)).status == 410
 
 
-@on_a_node(GatedStore)
-async def test_put_before_the_hello_that_prunes(server: Server) -> None:
+@on_a_gated_node
+async def test_put_before_the_hello_that_prunes(server: Server, store: GatedStore) -> None:
     """§3.2: a version of a channel that the hello doesn't list is dropped with it, however late its hint."""
-    store = gates_of(server)
     uaid, [_, endpoint] = await enlist(server, "a", "b")
     async with server.agent() as agent:
         hinting = store.hold_after("advance")
@@ -138,10 +132,9 @@ async def test_put_before_the_hello_that_prunes(server: Server) -> None:
         assert (await server.put(endpoint, 2)).status == 410
 
 
-@on_a_node(GatedStore)
-async def test_put_while_the_hello_prunes(server: Server) -> None:
+@on_a_gated_node
+async def test_put_while_the_hello_prunes(server: Server, store: GatedStore) -> None:
     """§3.2: a version accepted between the hello's look at the store and its pruning is dropped with the channel."""
-    store = gates_of(server)
     uaid, [_, endpoint] = await enlist(server, "a", "b")
     async with server.agent() as agent:
         pruning = store.hold_before("unregister")
@@ -156,10 +149,9 @@ async def test_put_while_the_hello_prunes(server: Server) -> None:
         assert (await server.put(endpoint, 2)).status == 410
 
 
-@on_a_node(GatedStore)
-async def test_put_after_the_hello_that_prunes(server: Server) -> None:
+@on_a_gated_node
+async def test_put_after_the_hello_that_prunes(server: Server, store: GatedStore) -> None:
     """§7: a PUT that reaches the store after the pruning gets 410."""
-    store = gates_of(server)
     uaid, [_, endpoint] = await enlist(server, "a", "b")
     async with server.agent() as agent:
         storing = store.hold_before("advance")
@@ -171,10 +163,9 @@ async def test_put_after_the_hello_that_prunes(server: Server) -> None:
         await agent.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_put_before_the_first_register_takes_effect(server: Server) -> None:
+@on_a_gated_node
+async def test_put_before_the_first_register_takes_effect(server: Server, store: GatedStore) -> None:
     """§3.4, §7: a PUT that reaches the store before its channel does gets 410, and harms nothing."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = seal(server, agent.uaid, "a")
@@ -189,10 +180,9 @@ async def test_put_before_the_first_register_takes_effect(server: Server) -> Non
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-@on_a_node(GatedStore)
-async def test_put_overtakes_the_register_reply(server: Server, is_first: bool) -> None:  # noqa: FBT001
+@on_a_gated_node
+async def test_put_overtakes_the_register_reply(server: Server, store: GatedStore, is_first: bool) -> None:  # noqa: FBT001
     """§4, §8: a PUT after the register took effect reaches the agent before the reply, of a former channel too."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = seal(server, agent.uaid, "a")
@@ -209,10 +199,9 @@ async def test_put_overtakes_the_register_reply(server: Server, is_first: bool) 
         await agent.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_put_reaches_the_store_after_the_unregister(server: Server) -> None:
+@on_a_gated_node
+async def test_put_reaches_the_store_after_the_unregister(server: Server, store: GatedStore) -> None:
     """§5.3: a PUT begun before the unregister that reaches the store after it gets 410; nothing is delivered."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
@@ -225,10 +214,9 @@ async def test_put_reaches_the_store_after_the_unregister(server: Server) -> Non
         await agent.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_hint_comes_after_the_unregister_reply(server: Server) -> None:
+@on_a_gated_node
+async def test_hint_comes_after_the_unregister_reply(server: Server, store: GatedStore) -> None:
     """§5.2: a version stored before the unregister isn't delivered after its reply, however late its hint."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
@@ -246,10 +234,9 @@ async def test_hint_comes_after_the_unregister_reply(server: Server) -> None:
             await later.hears_nothing()
 
 
-@on_a_node(GatedStore)
-async def test_put_before_the_unregister_takes_effect(server: Server) -> None:
+@on_a_gated_node
+async def test_put_before_the_unregister_takes_effect(server: Server, store: GatedStore) -> None:
     """§5.2: what was delivered while the unregister was on its way isn't sent again after its reply."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
@@ -265,10 +252,9 @@ async def test_put_before_the_unregister_takes_effect(server: Server) -> None:
         assert (await server.put(endpoint, 2)).status == 410
 
 
-@on_a_node(GatedStore)
-async def test_put_before_the_unregister_is_answered(server: Server) -> None:
+@on_a_gated_node
+async def test_put_before_the_unregister_is_answered(server: Server, store: GatedStore) -> None:
     """§5.3: a PUT gets 410 as soon as the unregister took effect, even before its reply."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")

@@ -6,7 +6,7 @@ import pytest
 
 from roskva.types import MAX_VERSION
 from tests.kit.crowd import deadlines
-from tests.kit.gated import Gate, GatedStore, gates_of
+from tests.kit.gated import Gate, GatedStore, on_a_gated_node
 from tests.kit.node import Server, on_a_node
 from tests.kit.waiting import wait_empty, wait_until
 from tests.scenarios._helpers import (
@@ -45,10 +45,9 @@ async def lose_socket(server: Server) -> None:
     await wait_until(lambda: not server.node.shell.connections)
 
 
-@on_a_node(GatedStore)
-async def test_late_cleanup_of_a_lost_socket(server: Server) -> None:
+@on_a_gated_node
+async def test_late_cleanup_of_a_lost_socket(server: Server, store: GatedStore) -> None:
     """§3.5: the lost socket's cleanup leaves the new one's seat alone, also if it reaches the store after it."""
-    store = gates_of(server)
     cleaning = store.hold_before("detach")
     async with server.agent() as old:
         await old.hello()
@@ -62,10 +61,9 @@ async def test_late_cleanup_of_a_lost_socket(server: Server) -> None:
         assert await new.updates() == [update("a", 1)]
 
 
-@on_a_node(GatedStore)
-async def test_displaced_socket_leaves_the_new_one_alone(server: Server) -> None:
+@on_a_gated_node
+async def test_displaced_socket_leaves_the_new_one_alone(server: Server, store: GatedStore) -> None:
     """§3.5: the displaced socket is closed with 4000, and its going takes nothing from the new one."""
-    store = gates_of(server)
     async with server.agent() as old, server.agent() as new:
         await old.hello()
         endpoint = await old.register("a")
@@ -78,10 +76,9 @@ async def test_displaced_socket_leaves_the_new_one_alone(server: Server) -> None
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@on_a_node(GatedStore)
-async def test_two_hellos_of_one_uaid_at_once(server: Server, when: str) -> None:
+@on_a_gated_node
+async def test_two_hellos_of_one_uaid_at_once(server: Server, store: GatedStore, when: str) -> None:
     """§3.5: of two hellos at once the later one wins, whichever the store answers first; the other gets 4000 alone."""
-    store = gates_of(server)
     uaid, [endpoint] = await enlist(server, "a")
     async with server.agent() as one, server.agent() as other:
         attaching = hold(store, "attach", when)
@@ -96,10 +93,9 @@ async def test_two_hellos_of_one_uaid_at_once(server: Server, when: str) -> None
 
 
 @pytest.mark.parametrize("listed", [["a", "unknown"], []])
-@on_a_node(GatedStore)
-async def test_displaced_hello_changes_nothing(server: Server, listed: list[str]) -> None:
+@on_a_gated_node
+async def test_displaced_hello_changes_nothing(server: Server, store: GatedStore, listed: list[str]) -> None:
     """§3.5: a hello that was displaced before its answer neither forgets the agent nor prunes its channels."""
-    store = gates_of(server)
     uaid, [endpoint] = await enlist(server, "a")
     async with server.agent() as one, server.agent() as other:
         attaching = store.hold_after("attach")
@@ -113,10 +109,9 @@ async def test_displaced_hello_changes_nothing(server: Server, listed: list[str]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@on_a_node(GatedStore)
-async def test_socket_lost_while_hello_is_in_the_store(server: Server, when: str) -> None:
+@on_a_gated_node
+async def test_socket_lost_while_hello_is_in_the_store(server: Server, store: GatedStore, when: str) -> None:
     """§3: an agent that left before the store answered its hello leaves no seat, here or there."""
-    store = gates_of(server)
     uaid, _ = await enlist(server, "a")
     async with server.agent() as agent:
         attaching = hold(store, "attach", when)
@@ -131,10 +126,11 @@ async def test_socket_lost_while_hello_is_in_the_store(server: Server, when: str
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@on_a_node(GatedStore)
-async def test_socket_lost_while_the_first_register_is_in_the_store(server: Server, when: str) -> None:
+@on_a_gated_node
+async def test_socket_lost_while_the_first_register_is_in_the_store(
+    server: Server, store: GatedStore, when: str
+) -> None:
     """§3.4: an agent that left before the store answered its first register is stored, but not as seated."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         registering = hold(store, "enroll", when)
@@ -148,10 +144,9 @@ async def test_socket_lost_while_the_first_register_is_in_the_store(server: Serv
     assert server.node.shell.counts.failures == 0
 
 
-@on_a_node(GatedStore)
-async def test_socket_lost_as_hello_is_answered_with_a_register_behind(server: Server) -> None:
+@on_a_gated_node
+async def test_socket_lost_as_hello_is_answered_with_a_register_behind(server: Server, store: GatedStore) -> None:
     """§3.4: a register held behind the hello leaves no seat if the socket goes in the turn of the welcome."""
-    store = gates_of(server)
     async with server.agent() as agent:
         attaching, registering = store.hold_after("attach"), store.hold_after("enroll")
         say_at_once(agent, hello(FRESH), register("a"))
@@ -166,10 +161,9 @@ async def test_socket_lost_as_hello_is_answered_with_a_register_behind(server: S
         assert not await is_seated(store, FRESH)
 
 
-@on_a_node(GatedStore)
-async def test_register_that_timed_out_but_took_effect_leaves_no_seat(server: Server) -> None:
+@on_a_gated_node
+async def test_register_that_timed_out_but_took_effect_leaves_no_seat(server: Server, store: GatedStore) -> None:
     """§4.3, §10: a first register that was answered 500 may have stored the agent; leaving clears its seat."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         registering = store.hold_after("enroll")
@@ -222,10 +216,9 @@ async def test_messages_behind_hello_in_one_packet(server: Server) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@on_a_node(GatedStore)
-async def test_drain_with_a_put_in_the_store(server: Server, when: str) -> None:
+@on_a_gated_node
+async def test_drain_with_a_put_in_the_store(server: Server, store: GatedStore, when: str) -> None:
     """§7.1: a stopping server answers the PUTs it took, as they ended; the agent is told to go elsewhere (1001)."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
@@ -244,10 +237,9 @@ async def test_drain_with_a_put_in_the_store(server: Server, when: str) -> None:
             await server.put(endpoint, 2)
 
 
-@on_a_node(GatedStore)
-async def test_drain_with_a_register_in_the_store(server: Server) -> None:
+@on_a_gated_node
+async def test_drain_with_a_register_in_the_store(server: Server, store: GatedStore) -> None:
     """§4.1: a register under way at the stop takes effect as a whole, agent and channel, and leaves no seat."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         registering = store.hold_before("enroll")
@@ -262,10 +254,9 @@ async def test_drain_with_a_register_in_the_store(server: Server) -> None:
         assert None not in advanced
 
 
-@on_a_node(GatedStore)
-async def test_stopping_node_waits_for_what_ends_late(server: Server) -> None:
+@on_a_gated_node
+async def test_stopping_node_waits_for_what_ends_late(server: Server, store: GatedStore) -> None:
     """A seat is cleared in the store before the node lets go of it, though a register only ended in between."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         registering = store.hold_before("enroll")

@@ -12,9 +12,9 @@ from websockets.exceptions import ConnectionClosed
 
 from roskva.store.sqlite import SqliteStore
 from tests.kit.agent import Agent, Message, connect
-from tests.kit.gated import GatedStore, gates_of
+from tests.kit.gated import GatedStore, on_a_gated_node
 from tests.kit.http import request
-from tests.kit.node import Server, on_a_node, run, running
+from tests.kit.node import Server, run, running
 from tests.kit.process import serving
 from tests.kit.waiting import wait_empty
 from tests.scenarios._helpers import enlist, hello, register, unregister, update
@@ -219,20 +219,19 @@ def test_readyz_tells(kind: Kind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uaid", ["", "0f3a2c44-91be-4d0e-8a77-5b1f6c2d9e10"])
-@on_a_node(GatedStore)
-async def test_new_agent_is_sent_away_too(server: Server, uaid: str) -> None:
+@on_a_gated_node
+async def test_new_agent_is_sent_away_too(server: Server, store: GatedStore, uaid: str) -> None:
     """§3.8: an agent that nothing is stored of gets no UAID either while the store can't answer."""
-    gates_of(server).fail()
+    store.fail()
     async with server.agent() as agent:
         await agent.say(hello(uaid))
         assert await closes_without_a_word(agent)
     assert len(server.node.presence) == 0
 
 
-@on_a_node(GatedStore)
-async def test_hanging_call_holds_nobody_else(server: Server) -> None:
+@on_a_gated_node
+async def test_hanging_call_holds_nobody_else(server: Server, store: GatedStore) -> None:
     """A hello that hangs in the store delays no other agent and no PUT; timed out it closes 1013."""
-    store = gates_of(server)
     uaid, _ = await enlist(server, "a")
     async with server.agent() as waiting, server.agent() as other:
         hanging = store.hold_before("attach")
@@ -246,10 +245,9 @@ async def test_hanging_call_holds_nobody_else(server: Server) -> None:
         assert await closes_without_a_word(waiting)
 
 
-@on_a_node(GatedStore)
-async def test_failed_cleanup_is_made_up_for(server: Server) -> None:
+@on_a_gated_node
+async def test_failed_cleanup_is_made_up_for(server: Server, store: GatedStore) -> None:
     """§3.5: a seat that couldn't be cleared costs nothing: PUTs are stored, and the next hello takes it over."""
-    store = gates_of(server)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from roskva import loop
 from roskva.config import Config
 from roskva.errors import ConfigError, StoreError
 from roskva.protocol.endpoint import Sealer
@@ -18,7 +19,7 @@ from roskva.registry.courier import NoCourier
 from roskva.registry.matcher import Matcher
 from roskva.registry.presence import Presence
 from roskva.registry.registrar import Registrar
-from roskva.server import log, loop
+from roskva.server import log
 from roskva.server.admin import AdminRoutes
 from roskva.server.clerk import Clerk
 from roskva.server.http import CLOSING_SECONDS, HttpConnection

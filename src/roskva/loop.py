@@ -1,4 +1,4 @@
-"""Own the event loop; the only file that names uvloop."""
+"""Own the event loop of servers and load generators; the only file that names uvloop."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
