@@ -20,6 +20,7 @@ MAX_VERSION = 2**63 - 1
 """The largest version any store holds exactly."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
+_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CHANNEL_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -71,6 +72,8 @@ def parse_channel_id(text: str) -> ChannelId | None:
 
     Source: docs/protocol.md §4.2
     """
+    if _CANONICAL.fullmatch(text) is not None:
+        return ChannelId(text)
     if len(text) in (32, 36) and _UUID.fullmatch(text) is not None:
         return ChannelId(spell_uaid(Uaid(bytes.fromhex(text.replace("-", "")))))
     if _CHANNEL_ID.fullmatch(text) is None:
@@ -80,7 +83,7 @@ def parse_channel_id(text: str) -> ChannelId | None:
 
 def is_uuid(channel_id: ChannelId) -> bool:
     """Tell whether a canonical channelID is a UUID."""
-    return len(channel_id) == 36 and _UUID.fullmatch(channel_id) is not None
+    return _CANONICAL.fullmatch(channel_id) is not None
 
 
 Channels = Mapping[ChannelId, "StoredChannel"]

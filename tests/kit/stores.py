@@ -12,6 +12,9 @@ from roskva.types import Ack, ChannelId, Channels, Place, Uaid
 
 T = TypeVar("T")
 
+PATIENCE = 10.0
+"""Seconds to wait for a call that must come; reached only by a failing test."""
+
 
 class UnrulyStore(MemoryStore):
     """A memory store; calls are named as in ``Store``. What is held has taken effect, and only its answer is late."""
@@ -33,7 +36,8 @@ class UnrulyStore(MemoryStore):
 
     async def wait_held(self, call: str) -> None:
         """Wait until an answer is withheld."""
-        await self._waiting[call].wait()
+        async with asyncio.timeout(PATIENCE):
+            await self._waiting[call].wait()
 
     def release(self, call: str) -> None:
         """Give the withheld answers, and answer at once from now on."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from roskva.errors import StoreBusyError, StoreError, StoreTimeoutError
-from roskva.store.batch import Batch
+from roskva.store.batch import DEFERRED, Batch
 from roskva.testing import FakeClock
 from tests.stores._helpers import run, turns
 
@@ -285,3 +285,51 @@ def test_aclose_of_a_stuck_batch_returns() -> None:
 
     clock = FakeClock()
     run(main(), clock)
+
+
+def test_deferred_calls_travel_with_the_next() -> None:
+    """A deferred call waits for company, keeps its place, and leaves with the next ordinary call."""
+
+    async def main() -> None:
+        backend = Backend()
+        deferred = backend.batch.defer("a")
+        await turns()
+        assert backend.sent == []
+        futures = [deferred, backend.batch.submit("b"), backend.batch.submit("c")]
+        await turns()
+        assert backend.sent == [["a", "b", "c"]]
+        backend.answer()
+        assert await asyncio.gather(*futures) == ["A", "B", "C"]
+
+    run(main())
+
+
+def test_deferred_calls_leave_by_themselves() -> None:
+    """Without company a deferred call leaves after ``DEFERRED`` seconds, and others deferred meanwhile with it."""
+
+    async def main() -> None:
+        backend = Backend()
+        futures = [backend.batch.defer(call) for call in "ab"]
+        await asyncio.sleep(DEFERRED)
+        await turns()
+        assert backend.sent == [["a", "b"]]
+        backend.answer()
+        assert await asyncio.gather(*futures) == ["A", "B"]
+
+    run(main())
+
+
+def test_closing_finishes_deferred_calls() -> None:
+    """Closing waits for deferred calls too."""
+
+    async def main() -> None:
+        backend = Backend()
+        deferred = backend.batch.defer("a")
+        closing = asyncio.ensure_future(backend.batch.aclose())
+        await asyncio.sleep(DEFERRED)
+        await turns()
+        backend.answer()
+        await closing
+        assert await deferred == "A"
+
+    run(main())

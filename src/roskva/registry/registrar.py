@@ -134,9 +134,9 @@ class Registrar:
         # Dropped AFTER the store: an update stored before the tombstone may have been offered meanwhile.
         seat.unhear(channel_id)
 
-    async def ack(self, uaid: Uaid, acks: list[Ack]) -> None:
+    def ack(self, uaid: Uaid, acks: list[Ack]) -> asyncio.Future[None]:
         """Store what the agent acknowledged (§8)."""
-        await _begin(self._store.ack(uaid, acks))
+        return _begin(self._store.ack(uaid, acks))
 
     async def leave(self, seat: Seat, uaid: Uaid, *, is_stored: bool) -> None:
         """Clear the seat here and, if it was still the agent's, in the store."""

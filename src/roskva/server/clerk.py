@@ -4,8 +4,10 @@ The protocol's answers are the session's, the promises the registrar's; here the
 store that can't answer becomes a 500 or a 1013.
 """
 
+import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from roskva.errors import StoreError
@@ -48,8 +50,7 @@ class Clerk:
         assert uaid is not None
         match step:
             case Settle():
-                connection.settle(step.acks)
-                self._begin(connection, self._ack(uaid, step))
+                self._settle(connection, uaid, step)
             case Enter():
                 self._begin(connection, self._register(connection, uaid, step))
             case Leave():
@@ -70,8 +71,7 @@ class Clerk:
         try:
             await work
         except Exception:
-            self.shell.report("task_failed")
-            connection.close(INTERNAL_ERROR, "internal error")
+            self._give_up(connection)
         finally:
             connection.end()
 
@@ -157,14 +157,28 @@ class Clerk:
             self.shell.counts.unregisters[200] += 1
             connection.send(Session.unregistered(step.spelling))
 
-    async def _ack(self, uaid: Uaid, step: Settle) -> None:
+    def _settle(self, connection: "AgentConnection", uaid: Uaid, step: Settle) -> None:
+        connection.settle(step.acks)
+        connection.begin()
+        # No task: there is one ack for each update, and nothing to do after it but to count.
+        self.shell.watch(self._registrar.ack(uaid, step.acks), partial(self._settled, connection, len(step.acks)))
+
+    def _settled(self, connection: "AgentConnection", count: int, call: asyncio.Future[None]) -> None:
         try:
-            await self._registrar.ack(uaid, step.acks)
+            call.result()
+            self.shell.counts.acks += count
         except StoreError as error:
             # Left pending in the store: the next hello brings it again.
             self._note(error)
-        else:
-            self.shell.counts.acks += len(step.acks)
+        except Exception:
+            self._give_up(connection)
+        finally:
+            connection.end()
+
+    def _give_up(self, connection: "AgentConnection") -> None:
+        """Report the exception being handled; it is a fault of ours, and costs this agent its socket."""
+        self.shell.report("task_failed")
+        connection.close(INTERNAL_ERROR, "internal error")
 
     async def _leave(self, connection: "AgentConnection", uaid: Uaid, *, is_stored: bool) -> None:
         try:

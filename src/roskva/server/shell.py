@@ -32,7 +32,7 @@ class Shell:
 
     def __init__(self, config: Config, now: Callable[[], float] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._interned: dict[str, str] = {}
         self._date = b""
         self.config = config
@@ -78,6 +78,12 @@ class Shell:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._end)
+
+    def watch(self, call: asyncio.Future[Any], then: Callable[[asyncio.Future[Any]], None]) -> None:
+        """Count a store call as an operation under way, and call ``then`` with it when it is answered: no task."""
+        self._tasks.add(call)
+        call.add_done_callback(self._tasks.discard)
+        call.add_done_callback(then)
 
     def report(self, event: str) -> None:
         """Log the exception being handled and count it."""

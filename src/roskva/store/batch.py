@@ -15,6 +15,9 @@ Call = TypeVar("Call")
 WAITING_LIMIT = 16_384
 """Calls that may wait for a commit under way: about half a second of what one core can do."""
 
+DEFERRED = 0.02
+"""Seconds that a deferred call may wait for company."""
+
 
 class Batch(Generic[Call]):
     """Gather calls into commits, one commit under way at a time.
@@ -31,8 +34,8 @@ class Batch(Generic[Call]):
     """
 
     __slots__ = (
-        "_calls", "_closed", "_deadline", "_flying", "_futures", "_idle", "_limit", "_loop", "_send", "_stuck",
-        "_timeout", "_under_way",
+        "_calls", "_closed", "_deadline", "_flushing", "_flying", "_futures", "_idle", "_limit", "_loop", "_send",
+        "_stuck", "_timeout", "_under_way",
     )  # fmt: skip
 
     def __init__(self, send: Callable[[list[Call]], object], *, timeout: float, limit: int = WAITING_LIMIT) -> None:
@@ -48,6 +51,7 @@ class Batch(Generic[Call]):
         self._stuck = False
         self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.TimerHandle | None = None  # set while all that wait was deferred
         self._idle: asyncio.Future[None] | None = None
 
     def submit(self, call: Call) -> asyncio.Future[Any]:
@@ -61,10 +65,23 @@ class Batch(Generic[Call]):
         if self._stuck or self._closed or len(calls) >= self._limit:
             future.set_exception(self._refusal())
             return future
-        if not calls and not self._under_way:
-            self._loop.call_soon(self._flush)
+        if not self._under_way and (not calls or self._flushing is not None):
+            self._flush_soon()
         calls.append(call)
         self._futures.append(future)
+        return future
+
+    def defer(self, call: Call) -> asyncio.Future[Any]:
+        """Take a call along as ``submit`` does, but let it wait ``DEFERRED`` seconds for others to travel with.
+
+        It keeps its place among the calls: one made later doesn't overtake it.
+        """
+        if self._calls or self._under_way or self._stuck or self._closed:
+            return self.submit(call)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._calls.append(call)
+        self._futures.append(future)
+        self._flushing = self._loop.call_later(DEFERRED, self._flush)
         return future
 
     def answer(self, results: Iterable[object]) -> None:
@@ -88,7 +105,14 @@ class Batch(Generic[Call]):
                 self._idle = self._loop.create_future()
             await asyncio.shield(self._idle)
 
+    def _flush_soon(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
+        self._flushing = None
         calls, self._calls = self._calls, []
         self._flying, self._futures = self._futures, []
         self._under_way = True

@@ -89,7 +89,7 @@ class SqliteStore:
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         """See ``Store.detach``."""
-        return self._do(sqlite_calls.detach, uaid, place)
+        return self._batch.defer((sqlite_calls.detach, (uaid, place)))
 
     def register(self, uaid: Uaid, channel_id: ChannelId, spelling: str, limit: int) -> Awaitable[Registration]:
         """See ``Store.register``."""
@@ -108,7 +108,9 @@ class SqliteStore:
     def ack(self, uaid: Uaid, updates: Sequence[Ack]) -> Awaitable[None]:
         """See ``Store.ack``."""
         # SQLite's integers end there: such an ack changes nothing, and must not fail its neighbours.
-        return self._do(sqlite_calls.ack, uaid, [update for update in updates if 0 < update.version <= MAX_VERSION])
+        updates = [update for update in updates if 0 < update.version <= MAX_VERSION]
+        # Nobody waits for it, and the next PUT, which may come at once, shall not wait for its commit.
+        return self._batch.defer((sqlite_calls.ack, (uaid, updates)))
 
     def forget(self, uaid: Uaid) -> Awaitable[None]:
         """See ``Store.forget``."""
