@@ -113,14 +113,14 @@ def test_the_reaper_comes_by_itself(tmp_path: Path) -> None:
         store = await SqliteStore.open(tmp_path / "roskva.db", clock=clock)
         count = REAP_ROWS * 2 + 100
         await asyncio.gather(*(store.enroll(uaid(number), HERE) for number in range(count)))
-        await asyncio.gather(*(store.detach(uaid(number), HERE) for number in range(count)))
+        await asyncio.gather(*(store.detach(uaid(number), HERE) for number in range(count)), store.check())
         assert await pass_time(store, REAP_INTERVAL) == count
         assert await pass_time(store, UNSEEN_SECONDS) == count - REAP_ROWS
         assert await pass_time(store, 2 * REAP_PAUSE) == count - REAP_ROWS * 2
         assert await pass_time(store, 2 * REAP_PAUSE) == 0
         await store.enroll(uaid(1), HERE)
         await store.register(uaid(1), CHANNEL, CHANNEL, 1)
-        await store.detach(uaid(1), HERE)
+        await asyncio.gather(store.detach(uaid(1), HERE), store.check())
         assert await pass_time(store, REAP_INTERVAL) == 1
         await store.aclose()
         clock.advance(UNSEEN_SECONDS)
@@ -138,7 +138,7 @@ def test_a_failed_look_is_repeated(tmp_path: Path) -> None:
         path = tmp_path / "roskva.db"
         store = await SqliteStore.open(path, clock=clock)
         await store.enroll(uaid(1), HERE)
-        await store.detach(uaid(1), HERE)
+        await asyncio.gather(store.detach(uaid(1), HERE), store.check())
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("ALTER TABLE channels RENAME TO elsewhere")
             clock.advance(UNSEEN_SECONDS)
