@@ -71,10 +71,10 @@ class Outbox:
         return updates
 
     def acked(self, acks: list[Ack]) -> None:
-        """Owe a channel no more if the acked version is the newest sent or above; an older ack changes nothing."""
+        """Owe a channel no more if the version sent last is acked; any other version changes nothing (§8.2)."""
         for channel_id, version in acks:
             sent = self._sent.get(channel_id)
-            if sent is not None and version >= sent.update.version:
+            if sent is not None and version == sent.update.version:
                 del self._sent[channel_id]
 
     def drop(self, channel_id: ChannelId) -> None:

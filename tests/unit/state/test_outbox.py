@@ -112,18 +112,18 @@ def test_due_at_is_the_first() -> None:
     assert outbox.collect(90.0, EVERY) == [update(1, "b")]
 
 
-@pytest.mark.parametrize("version", [5, 6])
-def test_acked(version: int) -> None:
-    """§8.2: an ack of the newest version, or above it, ends what is owed."""
+def test_acked() -> None:
+    """§8.2: an ack of the version that was sent ends what is owed."""
     outbox = sent(update(5))
-    outbox.acked(ack(version))
+    outbox.acked(ack(5))
     assert outbox.is_empty
 
 
-def test_older_ack() -> None:
-    """§8.2: an ack of an older version changes nothing."""
+@pytest.mark.parametrize("version", [4, 6])
+def test_other_ack(version: int) -> None:
+    """§8.2: an ack of another version, or of another channel, changes nothing."""
     outbox = sent(update(5))
-    outbox.acked(ack(4) + ack(9, "b"))
+    outbox.acked(ack(version) + ack(5, "b"))
     assert outbox.collect(60.0, EVERY) == [update(5)]
 
 
@@ -164,7 +164,7 @@ def test_laws(steps: list[tuple[str, str, int]]) -> None:
                 outbox.offer(update(number, name))
             case "ack":
                 outbox.acked(ack(number, name))
-                if name in told and number >= told[name][0]:
+                if name in told and number == told[name][0]:
                     told[name] = (number, float("inf"))
             case "drop":
                 outbox.drop(ChannelId(name))
