@@ -118,9 +118,12 @@ class Registrar:
         """Store a channel, and the agent too if this is its first (§3.4, §4)."""
         enrolling = None if is_enrolled else _begin(self._store.enroll(uaid, self._place(seat), wakeup))
         registering = _begin(self._store.register(uaid, channel_id, spelling, self._limit))
-        if enrolling is not None:
-            await asyncio.gather(enrolling, registering)
-        match await registering:
+        try:
+            if enrolling is not None:
+                await enrolling
+        finally:  # both travel together, and fail together
+            registration = await registering
+        match registration:
             case Registration.DONE:
                 return RegisterOutcome.DONE
             case Registration.FULL:

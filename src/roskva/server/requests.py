@@ -194,7 +194,8 @@ class RequestReader:
 
 
 def _is_websocket(request: Request) -> bool:
-    return b"websocket" in (word.strip().lower() for word in request.headers.get(b"upgrade", b"").split(b","))
+    upgrade = request.headers.get(b"upgrade", b"").lower()
+    return upgrade == b"websocket" or b"websocket" in map(bytes.strip, upgrade.split(b","))
 
 
 def _spelled_size(target: bytes, headers: dict[bytes, bytes]) -> int:

@@ -100,6 +100,8 @@ class Batch(Generic[Call]):
     async def aclose(self) -> None:
         """Refuse further calls and wait until those begun were answered, or failed by the deadline."""
         self._closed = True
+        if self._flushing is not None:
+            self._flush_soon()
         if self._calls or (self._under_way and not self._stuck):
             if self._idle is None:
                 self._idle = self._loop.create_future()
