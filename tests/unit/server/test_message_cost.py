@@ -72,5 +72,6 @@ def test_round_trips_and_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 assert await counted.count(server.put(endpoint, version)) == ([expected], 1)
                 updates = await agent.updates()
                 assert await counted.count(acked(agent, updates)) == ([], 0)
+            await store.check()  # takes the last ack along
 
     run(scenario())
