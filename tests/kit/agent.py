@@ -11,10 +11,10 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-Message = dict[str, Any]
+from roskva.types import Uaid, parse_uaid
+from tests.kit.http import PATIENCE
 
-PATIENCE = 10.0
-"""Seconds to wait for something that must come; reached only by a failing test."""
+Message = dict[str, Any]
 
 
 class Agent:
@@ -87,6 +87,18 @@ class Agent:
         code = self.socket.close_code
         assert code is not None
         return code
+
+
+def update(version: int, channel_id: str = "a") -> Message:
+    """Spell an update."""
+    return {"channelID": channel_id, "version": version}
+
+
+def read_uaid(text: str) -> Uaid:
+    """Read a UAID that the server gave."""
+    uaid = parse_uaid(text)
+    assert uaid is not None
+    return uaid
 
 
 @contextlib.asynccontextmanager

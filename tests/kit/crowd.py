@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import json
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -11,18 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from roskva.server.connection import AgentConnection
 from tests.kit.node import Server
 from tests.kit.waiting import wait_idle
+from tests.kit.wire import frame_message, handshake
 
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    b"Sec-WebSocket-Protocol: push-notification\r\n\r\n"
-)
-
-
-def frame(message: object) -> bytes:
-    """Frame a client's short message, masked with zeros."""
-    payload = json.dumps(message).encode()
-    return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
+HANDSHAKE = handshake(sec_websocket_protocol="push-notification")
 
 
 class Crowd:
@@ -40,8 +30,8 @@ class Crowd:
             agent.setblocking(False)  # noqa: FBT003
             self._sockets.append(agent)
             await self._ask(agent, HANDSHAKE)
-            await self._ask(agent, frame({"messageType": "hello", "uaid": "", "channelIDs": []}))
-            await self._ask(agent, frame({"messageType": "register", "channelID": "a"}))
+            await self._ask(agent, frame_message({"messageType": "hello", "uaid": "", "channelIDs": []}))
+            await self._ask(agent, frame_message({"messageType": "register", "channelID": "a"}))
         await wait_idle(self._server)
 
     def leave(self) -> None:

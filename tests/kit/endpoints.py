@@ -7,13 +7,11 @@ from urllib.parse import urlsplit
 from tests.kit.agent import Agent
 from tests.kit.http import Reply
 from tests.kit.node import Server
+from tests.kit.wire import handshake
 
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n"
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+HANDSHAKE = handshake(host="a.example")
 
 
 @contextlib.asynccontextmanager

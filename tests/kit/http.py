@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 PATIENCE = 10.0
-"""Seconds to wait for an answer that must come; reached only by a failing test."""
+"""Seconds to wait for something that must come; reached only by a failing test."""
 
 
 class Reply(NamedTuple):

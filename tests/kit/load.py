@@ -8,12 +8,11 @@ import sqlite3
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from roskva.types import parse_uaid
-from tests.kit.agent import Agent, Message, connect
+from tests.kit.agent import Agent, Message, connect, read_uaid
+from tests.kit.endpoints import spell_put
 from tests.kit.process import ServerProcess, serving
 from tests.kit.stream import Stream, streaming
 
@@ -36,9 +35,7 @@ class Book:
     async def put(self, stream: Stream, endpoint: str) -> int:
         """PUT a version above all before, and return the status."""
         self.newest = version = self.newest + 1
-        body = b"version=%d" % version
-        path = urlsplit(endpoint).path.encode()
-        reply = await stream.ask(b"PUT %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (path, len(body), body))
+        reply = await stream.request(spell_put(endpoint, version))
         if reply.status in (200, 202):
             self.count += 1
             self.accepted[endpoint] = max(version, self.accepted.get(endpoint, 0))
@@ -161,8 +158,7 @@ class Load:
                 await self._check_return(server, agent, stream)
 
     def _check_store(self, agent: LoadAgent, versions: dict[tuple[bytes, str], int]) -> None:
-        uaid = parse_uaid(agent.uaid)
-        assert uaid is not None
+        uaid = read_uaid(agent.uaid)
         for channel_id, endpoint in agent.endpoints.items():
             assert versions[uaid, channel_id] >= self.book.accepted.get(endpoint, 0), "an accepted version is lost"
         for channel_id in agent.gone:

@@ -21,9 +21,9 @@ from roskva.store.memory import MemoryStore
 from roskva.testing import FakeClock
 from roskva.types import NodeId, Uaid
 from tests.kit.agent import Message
+from tests.kit.node import KEY
+from tests.kit.waiting import wait_until
 from tests.kit.wire import CLOSE, TEXT, Frame, read_server_frames
-
-KEY = bytes(range(64))
 
 
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
@@ -116,8 +116,7 @@ class Conversation:
 
     async def settle(self) -> None:
         """Wait for the operations under way."""
-        while self.shell.tasks:  # noqa: ASYNC110  # they end by themselves, and there is no event for it
-            await asyncio.sleep(0)
+        await wait_until(lambda: not self.shell.tasks)
 
     def frames(self) -> list[Frame]:
         """Return what the server sent."""

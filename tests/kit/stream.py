@@ -14,7 +14,7 @@ class Stream:
     """One connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+        self.reader = reader
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
@@ -23,15 +23,18 @@ class Stream:
             self.writer.write(data)
             await self.writer.drain()
 
-    async def reply(self, *, to_head: bool = False) -> Reply:
-        """Read one answer; one to a HEAD has no body."""
+    async def read_head(self) -> Reply:
+        """Read the head of an answer, which is all of an answer to a HEAD."""
         async with asyncio.timeout(PATIENCE):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            reply = parse_reply(head)
-            size = 0 if to_head else int(reply.headers.get("content-length", 0))
-            return reply._replace(body=await self._reader.readexactly(size))
+            return parse_reply(await self.reader.readuntil(b"\r\n\r\n"))
 
-    async def ask(self, data: bytes) -> Reply:
+    async def reply(self) -> Reply:
+        """Read one answer."""
+        reply = await self.read_head()
+        async with asyncio.timeout(PATIENCE):
+            return reply._replace(body=await self.reader.readexactly(int(reply.headers.get("content-length", 0))))
+
+    async def request(self, data: bytes) -> Reply:
         """Send bytes and read one answer."""
         await self.send(data)
         return await self.reply()
@@ -41,7 +44,7 @@ class Stream:
         data = b""
         async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionError):
-                while part := await self._reader.read(65536):
+                while part := await self.reader.read(65536):
                     data += part
         return data
 

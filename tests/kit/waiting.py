@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from tests.kit.agent import PATIENCE
+from tests.kit.http import PATIENCE
 from tests.kit.node import Server
 
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from tests.kit.agent import Message
-from tests.kit.http import PATIENCE, Reply, parse_reply
+from tests.kit.http import PATIENCE, Reply
+from tests.kit.stream import Stream, streaming
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -55,6 +56,11 @@ def frame(
     return head + mask + bytes(byte ^ by for byte, by in zip(payload, key, strict=True))
 
 
+def frame_message(message: object) -> bytes:
+    """Spell a message as JSON in one frame."""
+    return frame(json.dumps(message).encode())
+
+
 def close_frame(code: int | None = 1000, reason: bytes = b"") -> bytes:
     """Spell a Close frame."""
     return frame(b"" if code is None else code.to_bytes(2, "big") + reason, CLOSE)
@@ -89,40 +95,26 @@ def handshake(path: str = "/", drop: tuple[str, ...] = (), **headers: str) -> by
     return f"GET {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
 
 
-class Wire:
-    """One TCP connection to a server."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self._writer.write(data)
-        await self._writer.drain()
+class Wire(Stream):
+    """A connection to speak WebSocket on."""
 
     async def say(self, message: object) -> None:
-        """Send a message as JSON in one frame."""
-        await self.send(frame(json.dumps(message).encode()))
+        """Send a message in one frame."""
+        await self.send(frame_message(message))
 
     async def shake_hands(self, data: bytes | None = None) -> Reply:
         """Send a handshake and return the head of the answer; its body, if any, is left unread."""
         await self.send(handshake() if data is None else data)
         return await self.read_head()
 
-    async def read_head(self) -> Reply:
-        """Read the head of an answer."""
-        async with asyncio.timeout(PATIENCE):
-            return parse_reply(await self._reader.readuntil(b"\r\n\r\n"))
-
     async def read_frame(self) -> Frame:
         """Read the next frame, of whatever kind."""
         async with asyncio.timeout(PATIENCE):
-            head = await self._reader.readexactly(2)
+            head = await self.reader.readexactly(2)
             spell = {126: 2, 127: 8}.get(head[1] & 0x7F, 0)
-            extended = await self._reader.readexactly(spell)
+            extended = await self.reader.readexactly(spell)
             size = int.from_bytes(extended, "big") if spell else head[1] & 0x7F
-            (found,) = read_server_frames(head + extended + await self._reader.readexactly(size))
+            (found,) = read_server_frames(head + extended + await self.reader.readexactly(size))
             return found
 
     async def hear(self) -> Message:
@@ -145,15 +137,6 @@ class Wire:
             if opcode == CLOSE:
                 return int.from_bytes(payload[:2], "big")
 
-    async def wait_end(self) -> bytes:
-        """Wait until the server ends its side, and return what came until then."""
-        received = b""
-        async with asyncio.timeout(PATIENCE):
-            with contextlib.suppress(ConnectionError):
-                while data := await self._reader.read(65536):
-                    received += data
-        return received
-
     async def wait_reset(self) -> None:
         """Send harmless bytes until the server hangs up for good."""
         async with asyncio.timeout(PATIENCE):
@@ -166,13 +149,11 @@ class Wire:
 @contextlib.asynccontextmanager
 async def open_wire(port: int, *, agreed: bool = True) -> AsyncIterator[Wire]:
     """Connect to a port of this machine; ``agreed`` is with a handshake done."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        wire = Wire(reader, writer)
+    async with streaming(port) as stream:
+        wire = Wire(stream.reader, stream.writer)
         if agreed:
             assert (await wire.shake_hands()).status == 101
         yield wire
-    finally:
-        writer.close()
+        wire.writer.close()  # not at once as by ``hang_up``: what was sent shall arrive
         with contextlib.suppress(OSError):  # the server hung up first
-            await writer.wait_closed()
+            await wire.writer.wait_closed()

@@ -2,8 +2,8 @@
 
 import re
 
-from roskva.types import NodeId, Place, parse_uaid
-from tests.kit.agent import Agent, Message
+from roskva.types import NodeId, Place
+from tests.kit.agent import Agent, Message, read_uaid, update
 from tests.kit.node import Server
 
 V4 = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -20,11 +20,6 @@ def shorten(value: object) -> str:
     return repr(value)[:40]
 
 
-def update(version: int, channel_id: str = "a") -> Message:
-    """Spell an update."""
-    return {"channelID": channel_id, "version": version}
-
-
 async def enlist(server: Server, *channel_ids: str) -> tuple[str, dict[str, str]]:
     """Let a new agent register channels and leave; returns its UAID and the endpoints."""
     async with server.agent() as agent:
@@ -34,9 +29,7 @@ async def enlist(server: Server, *channel_ids: str) -> tuple[str, dict[str, str]
 
 async def is_stored(server: Server, uaid: str) -> bool:
     """Tell whether the store knows the agent, which loses its seat by that."""
-    parsed = parse_uaid(uaid)
-    assert parsed is not None
-    return await server.store.attach(parsed, Place(NodeId("test"), 0)) is not None
+    return await server.store.attach(read_uaid(uaid), Place(NodeId("test"), 0)) is not None
 
 
 async def ready(agent: Agent) -> str:

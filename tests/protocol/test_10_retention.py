@@ -10,9 +10,10 @@ import pytest
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
 from roskva.testing import FakeClock
+from tests.kit.agent import update
 from tests.kit.node import Server, run, running
 from tests.kit.waiting import wait_empty
-from tests.protocol._helpers import enlist, pending, update
+from tests.protocol._helpers import enlist, pending
 
 DAY = 24 * 3600.0
 

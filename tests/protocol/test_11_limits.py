@@ -46,7 +46,7 @@ def is_refusal(reply: Reply, status: int) -> bool:
 
 async def say(stream: Stream, text: bytes, status: int) -> None:
     """Send a request and check the status of its answer, and that a refusal is readable."""
-    reply = await stream.ask(text)
+    reply = await stream.request(text)
     assert reply.status == status
     assert status < 400 or is_refusal(reply, status)
 
@@ -168,7 +168,7 @@ async def test_puts_per_ip(server: Server) -> None:
     async with registered(server) as endpoint, registered(server) as other, streaming(server.node.port) as stream:
         await say(stream, spell_put(endpoint, 1), 200)
         await say(stream, spell_put(other, 1), 200)
-        assert (await stream.ask(spell_put(endpoint + "x", 1))).status == 404
+        assert (await stream.request(spell_put(endpoint + "x", 1))).status == 404
         await say(stream, spell_put(endpoint, 2), 429)
         await say(stream, spell_put(endpoint + "x", 2), 429)
         server.let_pass(10)

@@ -11,12 +11,12 @@ from websockets.exceptions import ConnectionClosed
 from roskva.server import log
 from roskva.store.base import Advanced, Registration
 from roskva.types import Ack, ChannelId, Uaid, parse_uaid, spell_uaid
-from tests.kit.agent import Agent
-from tests.kit.gated import GatedStore
+from tests.kit.agent import Agent, read_uaid, update
 from tests.kit.http import request
 from tests.kit.node import Server, on_a_node, run, running
+from tests.kit.stores import GatedStore
 from tests.kit.waiting import wait_empty
-from tests.protocol._helpers import enlist, ready, update
+from tests.protocol._helpers import enlist, ready
 
 PRIVATE = ("/metrics", "/status", "/readyz", "/healthz")
 
@@ -126,8 +126,7 @@ async def provoke_failures(server: Server, break_store: Callable[[], None]) -> t
 
 def spellings(uaid: str, endpoint: str) -> list[str]:
     """Spell a UAID and a token in every way that something may print them."""
-    parsed = parse_uaid(uaid)
-    assert parsed is not None
+    parsed = read_uaid(uaid)
     raw = base64.b64encode(parsed).decode().rstrip("=")
     return [uaid.lower(), parsed.hex(), repr(bytes(parsed))[2:-1], raw, endpoint.rsplit("/", 1)[1]]
 

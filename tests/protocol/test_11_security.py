@@ -17,13 +17,12 @@ from roskva.server.node import make_node
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import bump_epoch
-from roskva.types import parse_uaid
-from tests.kit.agent import Agent, connect
-from tests.kit.gated import GatedStore, gates_of
+from tests.kit.agent import Agent, connect, read_uaid, update
 from tests.kit.http import request
 from tests.kit.node import Server, on_a_node, run, running
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.kit.waiting import wait_empty
-from tests.protocol._helpers import UUID4, V4, enlist, ready, update
+from tests.protocol._helpers import UUID4, V4, enlist, ready
 
 PRIVATE = ("/metrics", "/status", "/readyz", "/healthz")
 
@@ -44,18 +43,18 @@ async def test_tokens(server: Server) -> None:
             assert secret not in token
 
 
-@on_a_node(GatedStore)
-async def test_forged_tokens(server: Server) -> None:
+@on_a_gated_node
+async def test_forged_tokens(server: Server, store: GatedStore) -> None:
     """§11.2: tokens are authenticated: one with any bit changed dies before the store."""
     async with server.agent() as agent:
         base, token = (await ready(agent)).rsplit("/", 1)
         sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        gates_of(server).hang()
+        store.hang()
         for at in range(len(sealed)):
             forged = sealed[:at] + bytes([sealed[at] ^ 1 << at % 8]) + sealed[at + 1 :]
             spelled = base64.urlsafe_b64encode(forged).decode().rstrip("=")
             assert (await server.put(f"{base}/{spelled}", 1)).status == 404
-        gates_of(server).mend()
+        store.mend()
 
 
 @contextlib.asynccontextmanager
@@ -165,9 +164,7 @@ async def test_gone_looks_the_same(server: Server) -> None:
         await agent.unregister("a")
         gone = await server.put(endpoint, 1)
     uaid, endpoints = await enlist(server, "a")
-    parsed = parse_uaid(uaid)
-    assert parsed is not None
-    await server.store.forget(parsed)
+    await server.store.forget(read_uaid(uaid))
     forgotten = await server.put(endpoints["a"], 1)
     assert (gone.status, gone.body) == (forgotten.status, forgotten.body) == (410, gone.body)
 

@@ -26,7 +26,7 @@ async def test_binary(server: Server, *, fin: bool) -> None:
     async with server.wire() as wire:
         await wire.send(frame(HELLO, BINARY, fin=fin) + frame(HELLO) + close_frame())
         assert await wire.read_frame() == Frame(CLOSE, (1003).to_bytes(2, "big") + b"text only")
-        assert await wire.wait_end() == b""
+        assert await wire.rest() == b""
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """docs/protocol.md §2: the handshake, silence, and what ends a connection."""
 
-import asyncio
 import json
 import socket
 from pathlib import Path
@@ -12,7 +11,8 @@ from roskva.server.listener import load_tls
 from tests.kit.agent import connect
 from tests.kit.certificate import make_certificate
 from tests.kit.node import Server, on_a_node, run, running
-from tests.kit.stores import UnrulyStore
+from tests.kit.stores import GatedStore, on_a_gated_node
+from tests.kit.waiting import wait_until
 from tests.kit.wire import HELLO, PING, PONG, TEXT, Frame, close_frame, frame, handshake
 
 PROTOCOL = "sec-websocket-protocol"
@@ -71,7 +71,7 @@ async def test_bad_handshake(server: Server, wrong: bytes, status: int) -> None:
         answer = await wire.shake_hands(wrong)
         assert answer.status == status
         assert answer.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
-        await wire.wait_end()
+        await wire.rest()
 
 
 @on_a_node()
@@ -95,7 +95,7 @@ async def test_unfinished_head(server: Server) -> None:
                 await fence.hears_nothing()
             server.let_pass(9)
         server.let_pass(4)
-        assert b"HTTP/1.1 408 " in await wire.wait_end()
+        assert b"HTTP/1.1 408 " in await wire.rest()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_silent_peer_is_dropped(server: Server) -> None:
         await wire.ask(json.loads(HELLO))
         server.let_pass(300)
         server.let_pass(33)
-        assert await wire.wait_end() == bytes((0x80 | PING, 0))
+        assert await wire.rest() == bytes((0x80 | PING, 0))
         assert server.node.shell.counts.dropped["silent"] == 1
 
 
@@ -226,7 +226,7 @@ async def test_end_behind_close(server: Server) -> None:
     """§2.7: the server ends its side behind its Close frame, without waiting for an answer."""
     async with server.wire() as wire:
         await wire.send(frame(b"[]"))
-        assert await wire.wait_end() == b"\x88\x13" + (1008).to_bytes(2, "big") + b"not a JSON object"
+        assert await wire.rest() == b"\x88\x13" + (1008).to_bytes(2, "big") + b"not a JSON object"
 
 
 @on_a_node()
@@ -234,7 +234,7 @@ async def test_close_is_answered(server: Server) -> None:
     """§2.7: an agent's Close frame is answered with its own code, and what it sends after is not read."""
     async with server.wire() as wire:
         await wire.send(close_frame(4321, b"bye") + frame(b"{}"))
-        assert await wire.wait_end() == b"\x88\x05" + (4321).to_bytes(2, "big") + b"bye"
+        assert await wire.rest() == b"\x88\x05" + (4321).to_bytes(2, "big") + b"bye"
 
 
 @pytest.mark.parametrize("sent", [frame(b"[]"), frame(b"", rsv=1), close_frame()])
@@ -243,7 +243,7 @@ async def test_hanging_up(server: Server, sent: bytes) -> None:
     """§2.7: a peer that doesn't hang up behind a Close frame is hung up on after 5 s, also if it sends on."""
     async with server.wire() as wire:
         await wire.send(sent)
-        assert await wire.wait_end()
+        assert await wire.rest()
         for _ in range(3):
             await wire.send(frame(b"{}"))
             async with server.agent() as fence:
@@ -252,29 +252,25 @@ async def test_hanging_up(server: Server, sent: bytes) -> None:
         await wire.wait_reset()
 
 
-@on_a_node(UnrulyStore)
-async def test_hanging_up_while_the_hello_is_answered(server: Server) -> None:
+@on_a_gated_node
+async def test_hanging_up_while_the_hello_is_answered(server: Server, store: GatedStore) -> None:
     """§2.7: the server hangs up at once when the peer does, also while it still asks the store for the hello's sake."""
-    assert isinstance(server.store, UnrulyStore)
-    server.store.hold("attach")
+    gate = store.hold_after("attach")
     async with server.wire() as wire:
         await wire.send(frame(HELLO) + close_frame())
-        await server.store.wait_held("attach")
-        assert await wire.wait_end() == b"\x88\x02\x03\xe8"
-    async with asyncio.timeout(10):
-        while server.node.shell.limits.connections.total:  # noqa: ASYNC110  # there is no event for it
-            await asyncio.sleep(0)
-    server.store.release("attach")
+        await gate.wait_reached()
+        assert await wire.rest() == b"\x88\x02\x03\xe8"
+    await wait_until(lambda: not server.node.shell.limits.connections.total)
+    gate.open()
 
 
-@on_a_node(UnrulyStore)
-async def test_close_behind_a_hello(server: Server) -> None:
+@on_a_gated_node
+async def test_close_behind_a_hello(server: Server, store: GatedStore) -> None:
     """§2.7: an agent that closes before its hello was answered gets no reply behind the Close frame, and no seat."""
-    assert isinstance(server.store, UnrulyStore)
-    server.store.hold("attach")
+    gate = store.hold_after("attach")
     async with server.wire() as wire:
         await wire.send(frame(HELLO) + close_frame())
-        await server.store.wait_held("attach")
-        server.store.release("attach")
-        assert await wire.wait_end() == b"\x88\x02\x03\xe8"
+        await gate.wait_reached()
+        gate.open()
+        assert await wire.rest() == b"\x88\x02\x03\xe8"
     assert len(server.node.presence) == 0

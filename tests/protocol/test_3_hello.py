@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from roskva.types import parse_uaid
+from tests.kit.agent import read_uaid
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import UnrulyStore
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.kit.wire import CLOSE, handshake
 from tests.protocol._helpers import UUID4, V1, V4, enlist, is_stored, shorten
 
@@ -31,9 +31,7 @@ async def test_accepted_update_is_learnt(server: Server) -> None:
 async def test_lost_state_is_learnt(server: Server) -> None:
     """§1: an agent whose state the server lost learns that it must resynchronise, from a new UAID."""
     uaid, _ = await enlist(server, "a")
-    parsed = parse_uaid(uaid)
-    assert parsed is not None
-    await server.store.forget(parsed)
+    await server.store.forget(read_uaid(uaid))
     async with server.agent() as agent:
         assert (await agent.hello(uaid, ["a"]))["uaid"] != uaid
 
@@ -80,19 +78,18 @@ async def test_pending_comes_in_one_notification(server: Server) -> None:
         await agent.hears_nothing()
 
 
-@on_a_node(UnrulyStore)
-async def test_nothing_before_the_reply(server: Server) -> None:
+@on_a_gated_node
+async def test_nothing_before_the_reply(server: Server, store: GatedStore) -> None:
     """§3.1: an update that overtakes the reply comes after it, in the one notification; the PUT is answered 202."""
-    assert isinstance(server.store, UnrulyStore)
     uaid, endpoints = await enlist(server, "a", "b")
     assert (await server.put(endpoints["b"], 1)).status == 202
-    server.store.hold("attach")
+    gate = store.hold_after("attach")
     async with server.agent() as agent:
         await agent.say({"messageType": "hello", "uaid": uaid, "channelIDs": ["a", "b"]})
-        await server.store.wait_held("attach")
+        await gate.wait_reached()
         assert (await server.put(endpoints["a"], 2)).status == 202
         assert (await server.put(endpoints["b"], 3)).status == 202
-        server.store.release("attach")
+        gate.open()
         assert (await agent.hear())["messageType"] == "hello"
         updates = await agent.updates()
         assert sorted(updates, key=str) == [{"channelID": "a", "version": 2}, {"channelID": "b", "version": 3}]
@@ -146,7 +143,7 @@ async def test_newest_connection_wins(server: Server) -> None:
         assert (await new.hello(uaid, ["a"]))["uaid"] == uaid
         opcode, payload, _ = await old.read_frame()
         assert (opcode, payload) == (CLOSE, (4000).to_bytes(2, "big") + b"superseded")
-        assert await old.wait_end() == b""
+        assert await old.rest() == b""
         for version in (1, 2):
             assert (await server.put(endpoints["a"], version)).status == 200
             assert await new.updates() == [{"channelID": "a", "version": version}]
@@ -268,47 +265,44 @@ async def test_overload_at_hello(server: Server) -> None:
 
 
 @pytest.mark.parametrize("who", ["new", "known", "unknown"])
-@on_a_node(UnrulyStore)
-async def test_store_failure(server: Server, who: str) -> None:
+@on_a_gated_node
+async def test_store_failure(server: Server, store: GatedStore, who: str) -> None:
     """§3.8: a store that can't answer closes a hello with 1013 without a reply; never a new UAID, nor one without."""
-    assert isinstance(server.store, UnrulyStore)
     known, _ = await enlist(server, "a")
     uaid = {"new": "", "known": known, "unknown": V4}[who]
-    server.store.fail("attach")
+    store.fail("attach")
     async with server.wire() as wire:
         await wire.say({"messageType": "hello", "uaid": uaid, "channelIDs": []})
         opcode, payload, _ = await wire.read_frame()
         assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, 1013)
-    server.store.failing.clear()
+    store.mend()
     async with server.agent() as agent:
         assert (await agent.hello(known, ["a"]))["uaid"] == known
 
 
 @pytest.mark.parametrize(("broken", "listed"), [("unregister", []), ("forget", ["a", "unknown"])])
-@on_a_node(UnrulyStore)
-async def test_store_failure_halfway(server: Server, broken: str, listed: list[str]) -> None:
+@on_a_gated_node
+async def test_store_failure_halfway(server: Server, store: GatedStore, broken: str, listed: list[str]) -> None:
     """§3.8: that holds too where the store fails in pruning, or in forgetting the UAID that is given up."""
-    assert isinstance(server.store, UnrulyStore)
     known, _ = await enlist(server, "a")
-    server.store.fail(broken)
+    store.fail(broken)
     async with server.wire() as wire:
         await wire.say({"messageType": "hello", "uaid": known, "channelIDs": listed})
         opcode, payload, _ = await wire.read_frame()
         assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, 1013)
 
 
-@on_a_node(UnrulyStore)
-async def test_messages_behind_a_failed_hello(server: Server) -> None:
+@on_a_gated_node
+async def test_messages_behind_a_failed_hello(server: Server, store: GatedStore) -> None:
     """§3.8: what was sent behind a hello that failed is neither answered nor carried out."""
-    assert isinstance(server.store, UnrulyStore)
     known, endpoints = await enlist(server, "a")
-    server.store.fail("attach")
+    store.fail("attach")
     async with server.wire() as wire:
         await wire.say({"messageType": "hello", "uaid": known})
         await wire.say({"messageType": "unregister", "channelID": "a"})
         assert (await wire.read_frame()).opcode == CLOSE
-        assert await wire.wait_end() == b""
-    server.store.failing.clear()
+        assert await wire.rest() == b""
+    store.mend()
     assert (await server.put(endpoints["a"], 1)).status == 202
 
 

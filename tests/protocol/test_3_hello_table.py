@@ -7,7 +7,7 @@ import pytest
 from roskva.store.memory import MemoryStore
 from roskva.testing import FakeClock
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import UnrulyStore
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.protocol._helpers import NIL, UUID4, V1, V4, enlist, is_stored, shorten
 
 DAY = 24 * 3600.0
@@ -28,17 +28,16 @@ async def test_other_uaid_means_resynchronise(server: Server) -> None:
         await agent.hears_nothing()
 
 
-@on_a_node(UnrulyStore)
-async def test_nothing_of_the_old_uaid(server: Server) -> None:
+@on_a_gated_node
+async def test_nothing_of_the_old_uaid(server: Server, store: GatedStore) -> None:
     """§3.2: an update for the UAID that was given up, accepted while hello was answered, isn't told to the new one."""
-    assert isinstance(server.store, UnrulyStore)
     uaid, endpoints = await enlist(server, "a")
-    server.store.hold("attach")
+    gate = store.hold_after("attach")
     async with server.agent() as agent:
         await agent.say({"messageType": "hello", "uaid": uaid, "channelIDs": ["a", "unknown"]})
-        await server.store.wait_held("attach")
+        await gate.wait_reached()
         assert (await server.put(endpoints["a"], 2)).status == 202
-        server.store.release("attach")
+        gate.open()
         assert (await agent.hear())["uaid"] != uaid
         await agent.hears_nothing()
 

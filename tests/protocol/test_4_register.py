@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from roskva.config import Config
-from roskva.errors import StoreTimeoutError
 from tests.kit.agent import Agent, Message
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import UnrulyStore
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.protocol._helpers import CHANNEL, is_stored, ready, shorten
 
 INVALID = [
@@ -79,29 +78,27 @@ async def test_repeat(server: Server) -> None:
         await later.hears_nothing()
 
 
-@on_a_node(UnrulyStore)
-async def test_durable_before_the_reply(server: Server) -> None:
+@on_a_gated_node
+async def test_durable_before_the_reply(server: Server, store: GatedStore) -> None:
     """§4.1: the reply waits for the store, for the first register and for later ones; nothing else waits for it."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         await agent.hello()
         for channel_id in ("a", "b"):
-            server.store.hold("register")
+            gate = store.hold_after("register")
             await agent.say({"messageType": "register", "channelID": channel_id})
-            await server.store.wait_held("register")
+            await gate.wait_reached()
             await agent.hears_nothing()
-            server.store.release("register")
+            gate.open()
             assert (await agent.hear())["channelID"] == channel_id
 
 
-@on_a_node(UnrulyStore)
-async def test_store_in_time(server: Server) -> None:
+@on_a_gated_node
+async def test_store_in_time(server: Server, store: GatedStore) -> None:
     """§4.1: a register is answered within 10 s, also by a store that isn't: it is given 5 s, and then 500 is sent."""
-    assert isinstance(server.store, UnrulyStore)
     assert Config().store_timeout <= 5.0
     async with server.agent() as agent:
         await agent.hello()
-        server.store.failing["register"] = StoreTimeoutError("too late")
+        store.hang("register").time_out()
         assert (await register(agent, "a"))["status"] == 500
 
 
@@ -120,32 +117,30 @@ async def test_registers_in_one_go(server: Server, count: int) -> None:
         await agent.hears_nothing()
 
 
-@on_a_node(UnrulyStore)
-async def test_more_registers_than_a_slow_store_takes(server: Server) -> None:
+@on_a_gated_node
+async def test_more_registers_than_a_slow_store_takes(server: Server, store: GatedStore) -> None:
     """§4.1: an agent that asks for more than is taken at a time (64) is read on when the store answers."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         await ready(agent)
-        server.store.hold("register")
+        gate = store.hang("register")
         for number in range(300):
             await agent.say({"messageType": "register", "channelID": f"c{number}"})
-        await server.store.wait_held("register")
-        server.store.release("register")
+        await gate.wait_reached()
+        gate.open()
         assert {(await agent.hear())["status"] for _ in range(300)} == {200}
 
 
-@on_a_node(UnrulyStore)
-async def test_agent_that_leaves_while_the_store_is_slow(server: Server) -> None:
+@on_a_gated_node
+async def test_agent_that_leaves_while_the_store_is_slow(server: Server, store: GatedStore) -> None:
     """§4.1: what an agent asked for is carried out, without harm, though the agent has gone."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         endpoint = await ready(agent)
-        server.store.hold("register")
+        gate = store.hang("register")
         for number in range(300):
             await agent.say({"messageType": "register", "channelID": f"c{number}"})
-        await server.store.wait_held("register")
+        await gate.wait_reached()
         agent.socket.transport.abort()
-    server.store.release("register")
+    gate.open()
     async with server.agent() as later:
         await later.hello(agent.uaid, None)
         assert (await server.put(endpoint, 1)).status == 200
@@ -253,17 +248,16 @@ async def test_over_the_limit(server: Server) -> None:
 
 
 @pytest.mark.parametrize("broken", ["register", "enroll"])
-@on_a_node(UnrulyStore)
-async def test_store_failure(server: Server, broken: str) -> None:
+@on_a_gated_node
+async def test_store_failure(server: Server, store: GatedStore, broken: str) -> None:
     """§4.3: a store failure: 500 with a reason and no error; the same socket can try again."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         await agent.hello()
-        server.store.fail(broken, "register")
+        store.fail(broken, "register")
         reply = await register(agent, CHANNEL)
         assert reply.pop("reason")
         assert reply == {"messageType": "register", "channelID": CHANNEL, "status": 500, "pushEndpoint": ""}
-        server.store.failing.clear()
+        store.mend()
         endpoint = await agent.register(CHANNEL)
         assert (await server.put(endpoint, 1)).status == 200
 

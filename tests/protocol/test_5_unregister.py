@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.kit.agent import Agent, Message
+from tests.kit.agent import Agent, Message, update
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import UnrulyStore
-from tests.protocol._helpers import CHANNEL, update
+from tests.kit.stores import GatedStore, on_a_gated_node
+from tests.protocol._helpers import CHANNEL
 
 INVALID: list[object] = ["", "a b", "é", "x" * 101, 5, None, [], {}, True]
 
@@ -54,19 +54,18 @@ async def test_channel_of_another(server: Server) -> None:
         assert await owner.updates() == [update(1)]
 
 
-@on_a_node(UnrulyStore)
-async def test_store_failure(server: Server) -> None:
+@on_a_gated_node
+async def test_store_failure(server: Server, store: GatedStore) -> None:
     """§5.1: 500 on store failure, with error and reason (§9); the channel stays, and the socket can try again."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
-        server.store.fail("unregister")
+        store.fail("unregister")
         reply = await unregister(agent, channelID="a")
         assert reply.pop("reason")
         wanted = {"messageType": "unregister", "channelID": "a", "status": 500}
         assert reply == {**wanted, "error": "Internal Error"}
-        server.store.failing.clear()
+        store.mend()
         assert (await server.put(endpoint, 1)).status == 200
         assert await agent.updates() == [update(1)]
         assert (await agent.unregister("a"))["status"] == 200
@@ -139,18 +138,17 @@ async def test_pending_stays_dropped(server: Server) -> None:
         assert await agent.updates() == [update(6)]
 
 
-@on_a_node(UnrulyStore)
-async def test_late_hint(server: Server) -> None:
+@on_a_gated_node
+async def test_late_hint(server: Server, store: GatedStore) -> None:
     """§5.2: an update stored before the unregister, whose answer overtakes it, isn't delivered after the reply."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         await agent.hello()
         endpoint = await agent.register("a")
-        server.store.hold("unregister")
+        gate = store.hold_after("unregister")
         await agent.say({"messageType": "unregister", "channelID": "a"})
-        await server.store.wait_held("unregister")
+        await gate.wait_reached()
         assert (await server.put(endpoint, 1)).status == 410
-        server.store.release("unregister")
+        gate.open()
         assert (await agent.hear())["messageType"] == "unregister"
         server.let_pass(61)
         await agent.hears_nothing()

@@ -81,7 +81,7 @@ async def test_closing_is_not_answered(server: Server) -> None:
         frames = [await wire.read_frame() for _ in range(6)]
         assert frames[:5] == [Frame(1, b"{}")] * 5
         assert (frames[5].opcode, frames[5].payload[:2]) == (CLOSE, (1008).to_bytes(2, "big"))
-        assert await wire.wait_end() == b""
+        assert await wire.rest() == b""
 
 
 @on_a_node()

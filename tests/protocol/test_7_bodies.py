@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.kit.agent import update
 from tests.kit.endpoints import connected, is_error
 from tests.kit.node import Server, on_a_node
-from tests.protocol._helpers import update
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -3,18 +3,17 @@
 import contextlib
 import sqlite3
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from roskva.store.memory import MemoryStore
 from roskva.testing import FakeClock
-from roskva.types import parse_uaid
-from tests.kit.endpoints import connected, is_error
-from tests.kit.gated import GatedStore, gates_of
+from tests.kit.agent import read_uaid, update
+from tests.kit.endpoints import connected, is_error, spell_put
 from tests.kit.http import request
 from tests.kit.node import Server, on_a_node, run, running, running_on_sqlite
-from tests.protocol._helpers import enlist, pending, update
+from tests.kit.stores import GatedStore, on_a_gated_node
+from tests.protocol._helpers import enlist, pending
 
 NOW = 1_700_000_000
 JAVASCRIPT = 2**53 - 1
@@ -111,8 +110,8 @@ async def test_large_version(server: Server) -> None:
 
 
 @pytest.mark.parametrize("change", ["short", "long", "forged", "empty", "binary", "padded", "case", "slash"])
-@on_a_node(GatedStore)
-async def test_bad_token(server: Server, change: str) -> None:
+@on_a_gated_node
+async def test_bad_token(server: Server, store: GatedStore, change: str) -> None:
     """§7 row 6: a token that is undecodable or forged is 404, before any store access."""
     async with connected(server) as (_, endpoint):
         base, token = endpoint.rsplit("/", 1)
@@ -120,9 +119,9 @@ async def test_bad_token(server: Server, change: str) -> None:
             "short": token[:-1], "long": token + "A", "forged": ("B" if token[0] == "A" else "A") + token[1:],
             "empty": "", "binary": "%00%ff", "padded": token + "=", "case": token.swapcase(), "slash": token + "/",
         }[change]  # fmt: skip
-        gates_of(server).hang()
+        store.hang()
         assert is_error(await server.put(f"{base}/{wrong}", 1), 404)
-        gates_of(server).mend()
+        store.mend()
 
 
 @on_a_node()
@@ -139,9 +138,7 @@ async def test_channel_gone(server: Server) -> None:
 async def test_agent_gone(server: Server) -> None:
     """§7 row 7: every endpoint of an agent that was forgotten, or got a new UAID, is 410."""
     forgotten, endpoints = await enlist(server, "a", "b")
-    uaid = parse_uaid(forgotten)
-    assert uaid is not None
-    await server.store.forget(uaid)
+    await server.store.forget(read_uaid(forgotten))
     renewed, more = await enlist(server, "a")
     async with server.agent() as agent:
         assert (await agent.hello(renewed, ["unknown"]))["uaid"] != renewed
@@ -203,20 +200,20 @@ async def test_rate_limit(server: Server) -> None:
         assert (await server.put(endpoint, 3)).status == 200
 
 
-@on_a_node(GatedStore)
-async def test_store_unavailable(server: Server) -> None:
+@on_a_gated_node
+async def test_store_unavailable(server: Server, store: GatedStore) -> None:
     """§7 row 10: while the store is unavailable a PUT is 503 with ``Retry-After``, and nothing is delivered."""
     async with connected(server) as (agent, endpoint):
         for is_slow in (False, True):
             if is_slow:
-                gates_of(server).hang("advance").time_out()
+                store.hang("advance").time_out()
             else:
-                gates_of(server).fail("advance")
+                store.fail("advance")
             reply = await server.put(endpoint, 1)
             assert is_error(reply, 503)
             assert int(reply.headers["retry-after"]) > 0
             await agent.hears_nothing()
-            gates_of(server).mend()
+            store.mend()
         assert (await server.put(endpoint, 1)).status == 200
 
 
@@ -235,14 +232,13 @@ def test_durable(tmp_path: Path) -> None:
     run(scenario())
 
 
-@on_a_node(GatedStore)
-async def test_order(server: Server) -> None:
+@on_a_gated_node
+async def test_order(server: Server, store: GatedStore) -> None:
     """§7.1: the version is durable before the 2xx, and nobody hears of it before that either."""
     async with connected(server) as (agent, endpoint):
-        gate = gates_of(server).hold_before("advance")
+        gate = store.hold_before("advance")
         async with server.wire(agreed=False) as wire:
-            path = urlsplit(endpoint).path.encode()
-            await wire.send(b"PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nversion=1" % path)
+            await wire.send(spell_put(endpoint, 1))
             await gate.wait_reached()
             await agent.hears_nothing()
             gate.open()

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.kit.agent import Message
+from tests.kit.agent import Message, update
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import UnrulyStore
-from tests.protocol._helpers import CHANNEL, pending, ready, tell, update
+from tests.kit.stores import GatedStore, on_a_gated_node
+from tests.protocol._helpers import CHANNEL, pending, ready, tell
 
 
 @on_a_node()
@@ -91,16 +91,15 @@ async def test_ack_of_another_agent(server: Server) -> None:
         assert await agent.updates() == [update(5)]
 
 
-@on_a_node(UnrulyStore)
-async def test_ack_lost_by_the_store(server: Server) -> None:
+@on_a_gated_node
+async def test_ack_lost_by_the_store(server: Server, store: GatedStore) -> None:
     """§8.2: an ack that the store couldn't take is not answered, and the version comes again at the next hello."""
-    assert isinstance(server.store, UnrulyStore)
     async with server.agent() as agent:
         await tell(server, agent, await ready(agent), 5)
-        server.store.fail("ack")
+        store.fail("ack")
         await agent.ack(update(5))
         await agent.hears_nothing()
-    server.store.failing.clear()
+    store.mend()
     assert await pending(server, agent.uaid) == [update(5)]
 
 

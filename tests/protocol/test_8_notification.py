@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from tests.kit.agent import update
 from tests.kit.node import Server, on_a_node
-from tests.protocol._helpers import pending, ready, tell, update
+from tests.protocol._helpers import pending, ready, tell
 
 
 @pytest.mark.parametrize("version", [1, 2**31, 2**53 - 1])

@@ -1,11 +1,11 @@
 """What the scenarios share: messages spelled out, several in one packet, and agents that left."""
 
 from roskva.protocol.endpoint import Sealer
-from roskva.types import ChannelId, Uaid, parse_uaid
-from tests.kit.agent import Agent, Message
-from tests.kit.crowd import frame
+from roskva.types import ChannelId
+from tests.kit.agent import Agent, Message, read_uaid
 from tests.kit.node import KEY, Server
 from tests.kit.waiting import wait_empty
+from tests.kit.wire import frame_message
 
 A, B = ChannelId("a"), ChannelId("b")
 
@@ -34,21 +34,9 @@ def unregister(channel_id: str) -> Message:
     return {"messageType": "unregister", "channelID": channel_id}
 
 
-def update(channel_id: str, version: int) -> Message:
-    """Spell an update."""
-    return {"channelID": channel_id, "version": version}
-
-
 def say_at_once(agent: Agent, *messages: Message) -> None:
     """Send messages in one packet."""
-    agent.socket.transport.write(b"".join(map(frame, messages)))
-
-
-def read_uaid(text: str) -> Uaid:
-    """Read a UAID that the server gave."""
-    uaid = parse_uaid(text)
-    assert uaid is not None
-    return uaid
+    agent.socket.transport.write(b"".join(map(frame_message, messages)))
 
 
 def seal(server: Server, uaid: str, channel_id: str) -> str:

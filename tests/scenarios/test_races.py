@@ -9,9 +9,10 @@ import pytest
 from roskva.store.base import Store
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
-from tests.kit.gated import GatedStore, on_a_gated_node
+from tests.kit.agent import read_uaid, update
 from tests.kit.node import Server, on_a_node, run, running
-from tests.scenarios._helpers import A, enlist, hello, read_uaid, register, seal, unregister, update
+from tests.kit.stores import GatedStore, on_a_gated_node
+from tests.scenarios._helpers import A, enlist, hello, register, seal, unregister
 
 
 @on_a_node()
@@ -21,14 +22,14 @@ async def test_newer_version_between_delivery_and_ack(server: Server) -> None:
         await agent.hello()
         endpoint = await agent.register("a")
         await server.put(endpoint, 1)
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         await server.put(endpoint, 2)
-        assert await agent.updates() == [update("a", 2)]
-        await agent.ack(update("a", 1))
+        assert await agent.updates() == [update(2)]
+        await agent.ack(update(1))
         await agent.hears_nothing()
         server.let_pass(61)
-        assert await agent.updates() == [update("a", 2)]
-        await agent.ack(update("a", 2))
+        assert await agent.updates() == [update(2)]
+        await agent.ack(update(2))
         await agent.hears_nothing()
         server.let_pass(61)
         await agent.hears_nothing()
@@ -43,14 +44,14 @@ async def test_newer_version_while_the_ack_is_in_the_store(server: Server, store
         await server.put(endpoint, 1)
         await agent.updates()
         acking = store.hold_before("ack")
-        await agent.ack(update("a", 1))
+        await agent.ack(update(1))
         await acking.wait_reached()
         assert (await server.put(endpoint, 2)).status == 200
-        assert await agent.updates() == [update("a", 2)]
+        assert await agent.updates() == [update(2)]
         acking.open()
         await agent.hears_nothing()
         server.let_pass(61)
-        assert await agent.updates() == [update("a", 2)]
+        assert await agent.updates() == [update(2)]
         assert [(c.version, c.acked) for c in (await store.pending(read_uaid(agent.uaid))).values()] == [(2, 1)]
 
 
@@ -65,7 +66,7 @@ async def test_put_takes_effect_before_hello(server: Server, store: GatedStore) 
         assert (await server.put(endpoint, 1)).status == 202
         attaching.open()
         assert (await agent.hear())["uaid"] == uaid
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         await agent.hears_nothing()
 
 
@@ -80,7 +81,7 @@ async def test_hint_overtakes_the_answer_to_hello(server: Server, store: GatedSt
         assert (await server.put(endpoint, 1)).status == 202
         attaching.open()
         assert (await agent.hear())["uaid"] == uaid
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         await agent.hears_nothing()
 
 
@@ -96,7 +97,7 @@ async def test_hint_comes_after_the_answer_to_hello(server: Server, store: Gated
         putting = asyncio.create_task(server.put(endpoint, 1))
         await hinting.wait_reached()
         assert (await agent.hello(uaid, ["a"]))["uaid"] == uaid
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         hinting.open()
         assert (await putting).status in (200, 202)
         await agent.hears_nothing()
@@ -176,7 +177,7 @@ async def test_put_before_the_first_register_takes_effect(server: Server, store:
         registering.open()
         assert (await agent.hear())["pushEndpoint"] == endpoint
         assert (await server.put(endpoint, 1)).status == 200
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -193,7 +194,7 @@ async def test_put_overtakes_the_register_reply(server: Server, store: GatedStor
         await agent.say(register("a"))
         await registering.wait_reached()
         assert (await server.put(endpoint, 1)).status == 200
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         registering.open()
         assert (await agent.hear())["pushEndpoint"] == endpoint
         await agent.hears_nothing()
@@ -244,7 +245,7 @@ async def test_put_before_the_unregister_takes_effect(server: Server, store: Gat
         await agent.say(unregister("a"))
         await leaving.wait_reached()
         assert (await server.put(endpoint, 1)).status == 200
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         leaving.open()
         assert (await agent.hear())["status"] == 200
         server.let_pass(61)
@@ -285,7 +286,7 @@ def test_concurrent_puts_end_at_the_maximum(kind: str, tmp_path: Path) -> None:
             assert heard == sorted(set(heard))
             await agent.hears_nothing()
             assert (await store.pending(read_uaid(agent.uaid)))[A].version == max(versions)
-            await agent.ack(update("a", heard[-1]))
+            await agent.ack(update(heard[-1]))
             await agent.hears_nothing()
             assert await store.pending(read_uaid(agent.uaid)) == {}
 

@@ -5,10 +5,9 @@ import itertools
 import socket
 from collections.abc import AsyncIterator
 
-from tests.kit.agent import Agent, Message
+from tests.kit.agent import Agent, Message, read_uaid, update
 from tests.kit.node import Server, on_a_node
 from tests.kit.waiting import wait_empty
-from tests.scenarios._helpers import read_uaid, update
 
 CHANNELS = [letter * 100 for letter in "abcdefghij"]
 
@@ -40,7 +39,7 @@ async def hear_until(agent: Agent, newest: int) -> list[Message]:
     heard: list[Message] = []
     while True:
         news = await agent.updates()
-        if sorted(map(str, news)) == [str(update(channel_id, newest)) for channel_id in CHANNELS]:
+        if sorted(map(str, news)) == [str(update(newest, channel_id)) for channel_id in CHANNELS]:
             return heard
         heard += news
 
@@ -60,7 +59,7 @@ async def test_slow_reader_gets_the_newest_alone(server: Server) -> None:
         assert max(update["version"] for update in heard) < slow_at
         await agent.hears_nothing()
         assert (await server.put(endpoints[0], slow_at + 6)).status == 200
-        assert await agent.updates() == [update(CHANNELS[0], slow_at + 6)]
+        assert await agent.updates() == [update(slow_at + 6, CHANNELS[0])]
 
 
 @on_a_node(slow_reader_timeout=60.0)
@@ -94,7 +93,7 @@ async def test_reader_that_goes_on_is_not_dropped(server: Server) -> None:
             server.let_pass(50)
             agent.socket.transport.resume_reading()
             await hear_until(agent, newest)
-            await agent.ack(*(update(channel_id, newest) for channel_id in CHANNELS))
+            await agent.ack(*(update(newest, channel_id) for channel_id in CHANNELS))
             await agent.hears_nothing()
         assert not server.node.shell.counts.dropped
         assert server.node.presence.find(read_uaid(agent.uaid)) is not None

@@ -5,20 +5,12 @@ import asyncio
 import pytest
 
 from roskva.types import MAX_VERSION
+from tests.kit.agent import read_uaid, update
 from tests.kit.crowd import deadlines
-from tests.kit.gated import Gate, GatedStore, on_a_gated_node
 from tests.kit.node import Server, on_a_node
+from tests.kit.stores import Gate, GatedStore, on_a_gated_node
 from tests.kit.waiting import wait_empty, wait_until
-from tests.scenarios._helpers import (
-    A,
-    B,
-    enlist,
-    hello,
-    read_uaid,
-    register,
-    say_at_once,
-    update,
-)
+from tests.scenarios._helpers import A, B, enlist, hello, register, say_at_once
 
 SUPERSEDED = 4000
 
@@ -58,7 +50,7 @@ async def test_late_cleanup_of_a_lost_socket(server: Server, store: GatedStore) 
         cleaning.open()
         await wait_until(lambda: not server.node.shell.tasks)
         assert (await server.put(endpoint, 1)).status == 200
-        assert await new.updates() == [update("a", 1)]
+        assert await new.updates() == [update(1)]
 
 
 @on_a_gated_node
@@ -71,7 +63,7 @@ async def test_displaced_socket_leaves_the_new_one_alone(server: Server, store: 
         assert await old.wait_closed() == SUPERSEDED
         await wait_until(lambda: server.node.shell.limits.connections.total == 1 and not server.node.shell.tasks)
         assert (await server.put(endpoint, 1)).status == 200
-        assert await new.updates() == [update("a", 1)]
+        assert await new.updates() == [update(1)]
         assert await is_seated(store, old.uaid)
 
 
@@ -89,7 +81,7 @@ async def test_two_hellos_of_one_uaid_at_once(server: Server, store: GatedStore,
         assert await one.wait_closed() == SUPERSEDED
         await wait_until(lambda: server.node.shell.limits.connections.total == 1)
         assert (await server.put(endpoint, 1)).status == 200
-        assert await other.updates() == [update("a", 1)]
+        assert await other.updates() == [update(1)]
 
 
 @pytest.mark.parametrize("listed", [["a", "unknown"], []])
@@ -105,7 +97,7 @@ async def test_displaced_hello_changes_nothing(server: Server, store: GatedStore
         attaching.open()
         await wait_until(lambda: not server.node.shell.tasks)
         assert (await server.put(endpoint, 1)).status == 200
-        assert await other.updates() == [update("a", 1)]
+        assert await other.updates() == [update(1)]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -184,7 +176,7 @@ async def test_second_hello_in_the_same_packet(server: Server) -> None:
         say_at_once(agent, hello(uaid, "a"), hello(uaid, "a"))
         first = await agent.hear()
         assert first == {"messageType": "hello", "uaid": uaid, "status": 200}
-        assert await agent.updates() == [update("a", 1)]
+        assert await agent.updates() == [update(1)]
         assert await agent.hear() == first
         await agent.hears_nothing()
 
@@ -212,7 +204,7 @@ async def test_messages_behind_hello_in_one_packet(server: Server) -> None:
         assert [reply["channelID"] for reply in replies] == ["a", "b"]
         for reply in replies:
             assert (await server.put(reply["pushEndpoint"], 1)).status == 200
-        assert [await agent.updates(), await agent.updates()] == [[update("a", 1)], [update("b", 1)]]
+        assert [await agent.updates(), await agent.updates()] == [[update(1)], [update(1, "b")]]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -11,13 +11,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from roskva.store.sqlite import SqliteStore
-from tests.kit.agent import Agent, Message, connect
-from tests.kit.gated import GatedStore, on_a_gated_node
+from tests.kit.agent import Agent, Message, connect, update
 from tests.kit.http import request
 from tests.kit.node import Server, run, running
 from tests.kit.process import serving
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.kit.waiting import wait_empty
-from tests.scenarios._helpers import enlist, hello, register, unregister, update
+from tests.scenarios._helpers import enlist, hello, register, unregister
 
 TRY_LATER = 1013
 
@@ -131,7 +131,7 @@ def test_put_gets_503(kind: Kind, tmp_path: Path) -> None:
             await agent.hears_nothing()
             outage.end()
             assert (await request("PUT", endpoint, body=b"version=4")).status == 200
-            assert await agent.updates() == [update("a", 4)]
+            assert await agent.updates() == [update(4)]
 
     run(scenario())
 
@@ -158,7 +158,7 @@ def test_register_gets_500(kind: Kind, tmp_path: Path, is_first: bool) -> None: 
             for channel_id in ("a", "b"):
                 endpoint = await agent.register(channel_id)
                 assert (await request("PUT", endpoint, body=b"version=1")).status == 200
-                assert await agent.updates() == [update(channel_id, 1)]
+                assert await agent.updates() == [update(1, channel_id)]
 
     run(scenario())
 
@@ -175,7 +175,7 @@ def test_unregister_gets_500(kind: Kind, tmp_path: Path) -> None:
             assert (reply["channelID"], reply["status"]) == ("a", 500)
             outage.end()
             assert (await request("PUT", endpoint, body=b"version=1")).status == 200
-            assert await agent.updates() == [update("a", 1)]
+            assert await agent.updates() == [update(1)]
             assert (await agent.unregister("a"))["status"] == 200
             assert (await request("PUT", endpoint, body=b"version=2")).status == 410
 
@@ -191,15 +191,15 @@ def test_lost_ack_leaves_the_version_pending(kind: Kind, tmp_path: Path) -> None
                 await agent.hello()
                 endpoint = await agent.register("a")
                 await request("PUT", endpoint, body=b"version=1")
-                assert await agent.updates() == [update("a", 1)]
+                assert await agent.updates() == [update(1)]
                 outage.begin()
-                await agent.ack(update("a", 1))
+                await agent.ack(update(1))
                 # Stands behind the ack in the store, and is refused like it.
                 assert (await agent.ask(unregister("a")))["status"] == 500
                 outage.end()
             async with connect(outage.url) as again:
                 assert (await again.hello(agent.uaid, ["a"]))["uaid"] == agent.uaid
-                assert await again.updates() == [update("a", 1)]
+                assert await again.updates() == [update(1)]
 
     run(scenario())
 
@@ -240,7 +240,7 @@ async def test_hanging_call_holds_nobody_else(server: Server, store: GatedStore)
         await other.hello()
         endpoint = await other.register("b")
         assert (await server.put(endpoint, 1)).status == 200
-        assert await other.updates() == [update("b", 1)]
+        assert await other.updates() == [update(1, "b")]
         hanging.time_out()
         assert await closes_without_a_word(waiting)
 
@@ -257,7 +257,7 @@ async def test_failed_cleanup_is_made_up_for(server: Server, store: GatedStore) 
     assert (await server.put(endpoint, 1)).status == 202
     async with server.agent() as again:
         await again.hello(agent.uaid, ["a"])
-        assert await again.updates() == [update("a", 1)]
+        assert await again.updates() == [update(1)]
         assert (await server.put(endpoint, 2)).status == 200
 
 

@@ -11,7 +11,7 @@ from roskva.registry.courier import NoCourier
 from roskva.registry.matcher import Matcher, Published
 from roskva.registry.presence import Presence
 from roskva.types import NodeId, Place, Uaid, Update
-from tests.kit.stores import UnrulyStore
+from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, OTHER, A, B, FakeSeat
 
 THERE = Place(NodeId("there"), 3)
@@ -33,7 +33,7 @@ class Desk:
     """A matcher and all that it works with: an agent with channel ``a``, which sits nowhere yet."""
 
     def __init__(self, courier: FakeCourier | None = None) -> None:
-        self.store = UnrulyStore()
+        self.store = GatedStore()
         self.presence = Presence()
         self.courier = courier or FakeCourier()
         self.matcher = Matcher(HERE, self.store, self.presence, self.courier)
@@ -196,11 +196,11 @@ def test_durable_first() -> None:
     async def scenario() -> None:
         desk, seat = Desk(), FakeSeat(1)
         await desk.seat(seat)
-        desk.store.hold("advance")
+        gate = desk.store.hold_after("advance")
         publishing = asyncio.ensure_future(desk.matcher.publish(AGENT, A, 5))
-        await desk.store.wait_held("advance")
+        await gate.wait_reached()
         assert (seat.heard, publishing.done()) == ([], False)
-        desk.store.release("advance")
+        gate.open()
         assert await publishing is Published.DELIVERED
         assert seat.heard == [Update(A, 5, "A")]
 

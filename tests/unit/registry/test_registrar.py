@@ -12,7 +12,7 @@ from roskva.registry.presence import Presence
 from roskva.registry.registrar import Listed, RegisterOutcome, Registrar, Verdict, Welcome, judge
 from roskva.store.memory import MemoryStore
 from roskva.types import Ack, Channels, Place, StoredChannel, Uaid, Update
-from tests.kit.stores import UnrulyStore
+from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, OTHER, V1, A, B, C, D, FakeSeat
 
 NEW = Uaid(bytes(range(16)))
@@ -26,7 +26,7 @@ class Desk:
     """A registrar and all that it works with."""
 
     def __init__(self, *, limit: int = 3, adopts: bool = True) -> None:
-        self.store = UnrulyStore()
+        self.store = GatedStore()
         self.presence = Presence()
         self.seat = FakeSeat(7)
         self.place = Place(HERE, 7)
@@ -179,11 +179,11 @@ def test_hello_enters_first() -> None:
     async def scenario() -> None:
         desk = Desk()
         await desk.enlist()
-        desk.store.hold("attach")
+        gate = desk.store.hold_after("attach")
         greeting = asyncio.ensure_future(desk.hello(AGENT))
-        await desk.store.wait_held("attach")
+        await gate.wait_reached()
         assert desk.presence.find(AGENT) is desk.seat
-        desk.store.release("attach")
+        gate.open()
         await greeting
 
     run(scenario())
@@ -288,12 +288,12 @@ def test_unregister() -> None:
         with pytest.raises(StoreError):
             await desk.registrar.unregister(desk.seat, AGENT, A)
         assert desk.seat.unheard == []
-        desk.store.failing.clear()
-        desk.store.hold("unregister")
+        desk.store.mend()
+        gate = desk.store.hold_after("unregister")
         going = asyncio.ensure_future(desk.registrar.unregister(desk.seat, AGENT, A))
-        await desk.store.wait_held("unregister")
+        await gate.wait_reached()
         assert desk.seat.unheard == []
-        desk.store.release("unregister")
+        gate.open()
         await going
         assert desk.seat.unheard == [A]
 

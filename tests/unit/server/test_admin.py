@@ -7,9 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from roskva import __version__
 from tests.kit.endpoints import HANDSHAKE, HEAD, registered, settle
-from tests.kit.gated import GatedStore, gates_of
 from tests.kit.http import request
 from tests.kit.node import Server, on_a_node
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.kit.stream import streaming
 
 
@@ -22,21 +22,21 @@ async def read_metrics(server: Server) -> dict[str, float]:
     return {" ".join((sample.name, *sample.labels.values())): sample.value for sample in samples}
 
 
-@on_a_node(GatedStore)
-async def test_a_node_is_alive_whatever_its_store_does(server: Server) -> None:
+@on_a_gated_node
+async def test_a_node_is_alive_whatever_its_store_does(server: Server, store: GatedStore) -> None:
     """/healthz tells of the process alone: a restart would help no store."""
-    gates_of(server).fail()
+    store.fail()
     reply = await server.get("/healthz")
     assert (reply.status, reply.body, reply.headers["cache-control"]) == (200, b"alive\n", "no-store")
 
 
-@on_a_node(GatedStore)
-async def test_a_node_is_ready_while_its_store_answers(server: Server) -> None:
+@on_a_gated_node
+async def test_a_node_is_ready_while_its_store_answers(server: Server, store: GatedStore) -> None:
     """/readyz is 200 while the store can write, else 503 with its reason; it recovers by itself."""
     assert (await server.get("/readyz"))[::2] == (200, b"ready\n")
-    gates_of(server).fail("check")
+    store.fail("check")
     assert (await server.get("/readyz"))[::2] == (503, b"store: broken on purpose\n")
-    gates_of(server).mend()
+    store.mend()
     assert (await server.get("/readyz")).status == 200
 
 
@@ -77,25 +77,25 @@ async def test_metrics_count_what_happens(server: Server) -> None:
     assert {name: metrics[f"roskva_{name}"] for name in counts} == counts
 
 
-@on_a_node(GatedStore)
-async def test_metrics_count_what_fails(server: Server) -> None:
+@on_a_gated_node
+async def test_metrics_count_what_fails(server: Server, store: GatedStore) -> None:
     """Store errors, and the answers that they led to, are counted."""
     async with registered(server) as endpoint:
-        gates_of(server).fail()
+        store.fail()
         assert (await server.put(endpoint, 1)).status == 503
         async with server.agent() as other:
             await other.say({"messageType": "hello", "uaid": "", "channelIDs": []})
             assert await other.wait_closed() == 1013
         metrics = await read_metrics(server)
-        gates_of(server).mend()
+        store.mend()
     assert metrics["roskva_puts_total 503"] == 1
     assert metrics["roskva_hellos_total unavailable"] == 1
     assert metrics["roskva_closes_total 1013"] == 1
     assert metrics["roskva_store_errors_total"] == 2
 
 
-@on_a_node(GatedStore)
-async def test_status_is_for_people(server: Server) -> None:
+@on_a_gated_node
+async def test_status_is_for_people(server: Server, store: GatedStore) -> None:
     """/status tells which node this is, how long it runs, whom it serves, and how its store is."""
     async with registered(server):
         status = (await server.get("/status")).json()
@@ -105,7 +105,7 @@ async def test_status_is_for_people(server: Server) -> None:
         }  # fmt: skip
         assert (status["version"], status["node"]) == (__version__, server.node.node_id)
         assert (status["agents"], status["draining"], status["store"]) == (1, False, {"status": "ok", "epoch": 1})
-    gates_of(server).fail("check")
+    store.fail("check")
     status = (await server.get("/status")).json()
     assert status["store"] == {"status": "broken on purpose", "epoch": None}
 
@@ -127,17 +127,17 @@ async def test_probes_may_use_head(server: Server) -> None:
     """A balancer that asks with HEAD gets the status without a body."""
     async with streaming(server.node.admin_port) as stream:
         await stream.send(HEAD.replace(b" / ", b" /readyz "))
-        reply = await stream.reply(to_head=True)
+        reply = await stream.read_head()
         assert (reply.status, reply.headers["content-length"]) == (200, "6")
         await stream.send(HEAD.replace(b" / ", b" /healthz "))
-        assert (await stream.reply(to_head=True)).status == 200
+        assert (await stream.read_head()).status == 200
 
 
 @on_a_node()
 async def test_agents_belong_elsewhere(server: Server) -> None:
     """A WebSocket handshake at the private listener is refused."""
     async with streaming(server.node.admin_port) as stream:
-        reply = await stream.ask(HANDSHAKE)
+        reply = await stream.request(HANDSHAKE)
         assert (reply.status, reply.json()["reason"]) == (404, "agents connect to the public port")
 
 
@@ -146,5 +146,5 @@ async def test_a_full_node_can_be_looked_at(server: Server) -> None:
     """The public listener's limits don't lock the operator out."""
     async with registered(server), streaming(server.node.admin_port) as one, streaming(server.node.admin_port) as two:
         for stream in (one, two):
-            assert (await stream.ask(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")).status == 200
+            assert (await stream.request(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")).status == 200
         assert (await read_metrics(server))["roskva_open_connections"] == 1

@@ -11,8 +11,8 @@ from roskva.store.base import Advanced
 from roskva.store.memory import MemoryStore
 from roskva.types import ChannelId, Uaid
 from tests.kit.endpoints import GET, HANDSHAKE, HEAD, registered, settle, spell_put
-from tests.kit.gated import GatedStore, gates_of
 from tests.kit.node import Server, on_a_node, run, running
+from tests.kit.stores import GatedStore, on_a_gated_node
 from tests.kit.stream import Stream, streaming
 
 
@@ -21,10 +21,10 @@ async def test_connections_are_kept(server: Server) -> None:
     """One connection carries one request after another, each with its own answer."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
         for version in (1, 2, 3):
-            reply = await stream.ask(spell_put(endpoint, version))
+            reply = await stream.request(spell_put(endpoint, version))
             assert reply.status == 200
             assert "connection" not in reply.headers
-        assert (await stream.ask(GET)).body == GREETING
+        assert (await stream.request(GET)).body == GREETING
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ async def test_connections_are_kept(server: Server) -> None:
 async def test_others_get_one_answer(server: Server, request_: bytes) -> None:
     """A client of HTTP/1.0, or one that asks for it, gets one answer, and then the end."""
     async with streaming(server.node.port) as stream:
-        reply = await stream.ask(request_)
+        reply = await stream.request(request_)
         assert reply.body == GREETING
         assert reply.headers["connection"] == "close"
         assert await stream.rest() == b""
@@ -50,22 +50,22 @@ async def test_head_has_no_body(server: Server) -> None:
     """HEAD is answered as GET would be, without the body, and the next answer follows."""
     async with streaming(server.node.port) as stream:
         await stream.send(HEAD + GET)
-        head, get = await stream.reply(to_head=True), await stream.reply()
+        head, get = await stream.read_head(), await stream.reply()
         assert (head.status, head.headers) == (get.status, get.headers)
         assert get.body == GREETING
 
 
-@on_a_node(GatedStore)
-async def test_pipelined_answers_keep_their_order(server: Server) -> None:
+@on_a_gated_node
+async def test_pipelined_answers_keep_their_order(server: Server, store: GatedStore) -> None:
     """What is answered at once waits for the answers before it, however long the store takes for them."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(GET + spell_put(endpoint, 1) + HEAD + spell_put(endpoint, 2) + GET)
         assert (await stream.reply()).body == GREETING
         await gate.wait_reached()
         gate.open()
         assert (await stream.reply()).body == b"{}"
-        assert (await stream.reply(to_head=True)).headers["content-length"] == str(len(GREETING))
+        assert (await stream.read_head()).headers["content-length"] == str(len(GREETING))
         assert (await stream.reply()).body == b"{}"
         assert (await stream.reply()).body == GREETING
 
@@ -76,14 +76,14 @@ async def test_many_pipelined_requests_are_all_answered(server: Server) -> None:
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
         await stream.send(b"".join(spell_put(endpoint, version) for version in range(200, 0, -1)))
         assert [(await stream.reply()).status for _ in range(200)] == [200] + [202] * 199
-        assert (await stream.ask(GET)).body == GREETING
+        assert (await stream.request(GET)).body == GREETING
 
 
-@on_a_node(GatedStore)
-async def test_requests_before_garbage_are_answered(server: Server) -> None:
+@on_a_gated_node
+async def test_requests_before_garbage_are_answered(server: Server, store: GatedStore) -> None:
     """A stream that breaks gets the answers that it is owed, then a 400, then the end."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(spell_put(endpoint, 1) + GET + b"\0\r\n\r\n")
         await gate.wait_reached()
         gate.open()
@@ -94,11 +94,11 @@ async def test_requests_before_garbage_are_answered(server: Server) -> None:
         assert await stream.rest() == b""
 
 
-@on_a_node(GatedStore)
-async def test_a_pipelined_handshake_is_refused_in_its_turn(server: Server) -> None:
+@on_a_gated_node
+async def test_a_pipelined_handshake_is_refused_in_its_turn(server: Server, store: GatedStore) -> None:
     """A handshake behind an unanswered request is refused, after that request's answer, and ends the connection."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(spell_put(endpoint, 1) + HANDSHAKE)
         await gate.wait_reached()
         await stream.send(GET)
@@ -113,8 +113,8 @@ async def test_a_pipelined_handshake_is_refused_in_its_turn(server: Server) -> N
 async def test_a_kept_connection_may_upgrade(server: Server) -> None:
     """A handshake may follow answered requests."""
     async with streaming(server.node.port) as stream:
-        assert (await stream.ask(GET)).status == 200
-        assert (await stream.ask(HANDSHAKE)).status == 101
+        assert (await stream.request(GET)).status == 200
+        assert (await stream.request(HANDSHAKE)).status == 101
 
 
 @on_a_node()
@@ -122,24 +122,24 @@ async def test_a_go_ahead_is_given(server: Server) -> None:
     """A client that waits for 100 gets it before it sends its body."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
         request = spell_put(endpoint, 1, b"Expect: 100-continue\r\n")
-        assert (await stream.ask(request[:-9])).status == 100
-        assert (await stream.ask(request[-9:])).status == 200
+        assert (await stream.request(request[:-9])).status == 100
+        assert (await stream.request(request[-9:])).status == 200
         # Nobody waits for what is there already.
-        assert (await stream.ask(request)).status == 202
+        assert (await stream.request(request)).status == 202
 
 
-@on_a_node(GatedStore)
-async def test_a_go_ahead_waits_for_its_turn(server: Server) -> None:
+@on_a_gated_node
+async def test_a_go_ahead_waits_for_its_turn(server: Server, store: GatedStore) -> None:
     """A 100 never stands before the answer to an earlier request, whose own it would seem to be."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         second = spell_put(endpoint, 2, b"Expect: 100-continue\r\n")
         await stream.send(spell_put(endpoint, 1) + second[:-9])
         await gate.wait_reached()
         await settle(server)
         gate.open()
         assert (await stream.reply()).status == 200
-        assert (await stream.ask(second[-9:])).status == 200
+        assert (await stream.request(second[-9:])).status == 200
 
 
 @pytest.mark.parametrize("size", [5000, 1_000_000])
@@ -148,7 +148,7 @@ async def test_no_go_ahead_for_a_large_body(server: Server, size: int) -> None:
     """A body too large is refused before it is sent."""
     async with streaming(server.node.port) as stream:
         head = b"PUT /update/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % size
-        assert (await stream.ask(head)).status == 413
+        assert (await stream.request(head)).status == 413
         assert await stream.rest() == b""
 
 
@@ -196,7 +196,7 @@ async def test_a_slow_request_is_given_up(server: Server, part: bytes) -> None:
 async def test_a_slow_request_is_given_up_on_a_kept_connection(server: Server) -> None:
     """The 30 s hold for a later request too, from its own beginning; bytes in between extend nothing."""
     async with streaming(server.node.port) as stream:
-        assert (await stream.ask(GET)).status == 200
+        assert (await stream.request(GET)).status == 200
         server.let_pass(40)
         await stream.send(GET[:5])
         await settle(server)
@@ -213,9 +213,9 @@ async def test_an_idle_connection_is_closed(server: Server) -> None:
     """A connection is kept for 75 s after an answer, then closed without a word."""
     async with streaming(server.node.port) as stream:
         for _ in range(2):
-            assert (await stream.ask(GET)).status == 200
+            assert (await stream.request(GET)).status == 200
             server.let_pass(74)
-        assert (await stream.ask(GET)).status == 200
+        assert (await stream.request(GET)).status == 200
         server.let_pass(77)
         assert await stream.rest() == b""
 
@@ -232,11 +232,11 @@ async def test_a_silent_connection_is_closed(server: Server) -> None:
         assert await stream.rest() == b""
 
 
-@on_a_node(GatedStore)
-async def test_a_store_may_take_its_time(server: Server) -> None:
+@on_a_gated_node
+async def test_a_store_may_take_its_time(server: Server, store: GatedStore) -> None:
     """A client that waits for its answer is not an idle one."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(spell_put(endpoint, 1))
         await gate.wait_reached()
         server.let_pass(200)
@@ -244,11 +244,11 @@ async def test_a_store_may_take_its_time(server: Server) -> None:
         assert (await stream.reply()).status == 200
 
 
-@on_a_node(GatedStore)
-async def test_a_half_closed_peer_gets_its_answers(server: Server) -> None:
+@on_a_gated_node
+async def test_a_half_closed_peer_gets_its_answers(server: Server, store: GatedStore) -> None:
     """Who says that nothing more comes still gets every answer, the last with ``Connection: close``."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(spell_put(endpoint, 1) + spell_put(endpoint, 2) + GET)
         stream.half_close()
         await gate.wait_reached()
@@ -271,12 +271,14 @@ async def test_a_half_closed_peer_without_a_request_is_let_go(server: Server, pa
 
 
 @pytest.mark.parametrize("leave", [Stream.hang_up, Stream.reset])
-@on_a_node(GatedStore)
-async def test_a_peer_that_leaves_harms_nobody(server: Server, leave: Callable[[Stream], None]) -> None:
+@on_a_gated_node
+async def test_a_peer_that_leaves_harms_nobody(
+    server: Server, store: GatedStore, leave: Callable[[Stream], None]
+) -> None:
     """The update of a publisher that has gone before it was answered is delivered, and nothing fails."""
     async with server.agent() as agent, streaming(server.node.port) as stream:
         await agent.hello()
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(spell_put(await agent.register("a"), 7))
         await gate.wait_reached()
         leave(stream)
@@ -302,11 +304,11 @@ async def fill(server: Server, stream: Stream) -> HttpConnection:
     raise AssertionError("the server reads everything")
 
 
-@on_a_node(GatedStore)
-async def test_a_peer_that_asks_on_and_on_is_not_read(server: Server) -> None:
+@on_a_gated_node
+async def test_a_peer_that_asks_on_and_on_is_not_read(server: Server, store: GatedStore) -> None:
     """While an answer is waited for, only so many further requests are read."""
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
-        gate = gates_of(server).hold_after("advance")
+        gate = store.hold_after("advance")
         await stream.send(spell_put(endpoint, 1))
         await gate.wait_reached()
         await fill(server, stream)
@@ -338,12 +340,12 @@ async def test_a_peer_that_reads_late_gets_all(server: Server) -> None:
         await sending
 
 
-@on_a_node(GatedStore)
-async def test_a_draining_node_answers_what_was_asked(server: Server) -> None:
+@on_a_gated_node
+async def test_a_draining_node_answers_what_was_asked(server: Server, store: GatedStore) -> None:
     """When the node drains, an idle connection is closed at once, and another with the answer under way."""
     async with registered(server) as endpoint, streaming(server.node.port) as idle, streaming(server.node.port) as busy:
-        assert (await idle.ask(GET)).status == 200
-        gate = gates_of(server).hold_after("advance")
+        assert (await idle.request(GET)).status == 200
+        gate = store.hold_after("advance")
         await busy.send(spell_put(endpoint, 1))
         await gate.wait_reached()
         draining = asyncio.create_task(server.node.drain())
@@ -371,10 +373,10 @@ def test_an_unexpected_error_is_answered() -> None:
             registered(server) as endpoint,
             streaming(server.node.port) as stream,
         ):
-            reply = await stream.ask(spell_put(endpoint, 1))
+            reply = await stream.request(spell_put(endpoint, 1))
             assert reply.status == 500
             assert reply.json() == {"status": 500, "error": "Internal Server Error", "reason": "internal error"}
             assert server.node.shell.counts.failures == 1
-            assert (await stream.ask(GET)).status == 200
+            assert (await stream.request(GET)).status == 200
 
     run(scenario())

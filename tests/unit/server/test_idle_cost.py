@@ -7,9 +7,10 @@ from typing import Any
 
 import uvloop
 
-from tests.kit.crowd import alive, crowd, frame, seated, without_gc
+from tests.kit.crowd import alive, crowd, seated, without_gc
 from tests.kit.node import Server, on_a_node, running
 from tests.kit.waiting import wait_until
+from tests.kit.wire import frame_message
 
 AGENTS = 200
 
@@ -113,7 +114,7 @@ async def test_parser_goes_with_the_odd_frame(server: Server) -> None:
         await agent.socket.send(['{"messageType"', ':"purge"}'])
         assert await agent.hear() == {}
         assert connection._reader is None
-        purge = frame({"messageType": "purge"})
+        purge = frame_message({"messageType": "purge"})
         agent.socket.transport.write(purge[:5])
         await wait_until(lambda: connection._reader is not None)
         agent.socket.transport.write(purge[5:])

@@ -16,8 +16,8 @@ from roskva.server.listener import KEEP_ALIVE_SECONDS, listen, load_certificate,
 from tests.kit.agent import Agent, connect
 from tests.kit.certificate import Certificate, make_certificate
 from tests.kit.endpoints import GET, settle, spell_put
-from tests.kit.gated import GatedStore
 from tests.kit.node import Server, run, running
+from tests.kit.stores import GatedStore
 from tests.kit.stream import Stream, streaming
 
 
@@ -55,7 +55,7 @@ def test_tls_carries_agents_and_publishers(certificate: Certificate) -> None:
             assert endpoint.startswith(f"https://localhost:{server.node.port}/update/")
             async with secure_stream(server, certificate) as stream:
                 for version in (1, 2):
-                    assert (await stream.ask(spell_put(endpoint, version))).status == 200
+                    assert (await stream.request(spell_put(endpoint, version))).status == 200
                     assert await agent.updates() == [{"channelID": "a", "version": version}]
             # The private listener is on its own.
             assert (await server.get("/readyz")).status == 200
@@ -74,7 +74,7 @@ def test_tls_asks_for_http_1_1(certificate: Certificate) -> None:
             streaming(server.node.port, ssl=offering, server_hostname="localhost") as stream,
         ):
             assert stream.writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
-            assert (await stream.ask(GET)).status == 200
+            assert (await stream.request(GET)).status == 200
         assert load_tls(*certificate).minimum_version == ssl.TLSVersion.TLSv1_2
 
     run(scenario())
@@ -91,7 +91,7 @@ def test_noise_at_a_tls_port_is_quiet(certificate: Certificate, noise: bytes, ca
                 stream.half_close()
                 await stream.rest()
             async with secure_stream(server, certificate) as stream:
-                assert (await stream.ask(GET)).status == 200
+                assert (await stream.request(GET)).status == 200
             assert server.node.shell.counts.failures == 0
 
     with caplog.at_level(logging.WARNING):
@@ -162,7 +162,7 @@ def test_a_certificate_is_reloaded(certificate: Certificate, tmp_path: Path) -> 
                 async with secure_stream(server, old):
                     pass
             async with secure_stream(server, certificate) as stream:
-                assert (await stream.ask(GET)).status == 200
+                assert (await stream.request(GET)).status == 200
             assert (await agent.ask({"messageType": "purge"})) == {}
 
     run(scenario())
@@ -177,7 +177,7 @@ def test_a_broken_certificate_is_not_reloaded(certificate: Certificate, caplog: 
             certificate.cert.write_text("no certificate")
             server.node.reload()
             async with streaming(server.node.port, ssl=trusting, server_hostname="localhost") as stream:
-                assert (await stream.ask(GET)).status == 200
+                assert (await stream.request(GET)).status == 200
 
     with caplog.at_level(logging.ERROR, logger="roskva"):
         run(scenario())
@@ -259,7 +259,7 @@ def test_ipv6() -> None:
             await agent.hello()
             endpoint = await agent.register("a")
             assert endpoint.startswith(f"http://[::1]:{server.node.port}/update/")
-            assert (await stream.ask(spell_put(endpoint, 1))).status == 200
+            assert (await stream.request(spell_put(endpoint, 1))).status == 200
             assert await agent.updates() == [{"channelID": "a", "version": 1}]
 
     run(scenario())
@@ -277,7 +277,7 @@ def test_all_addresses() -> None:
             await agent.hello()
             endpoint = await agent.register("a")
             assert endpoint.startswith("http://push.example.org/update/")
-            assert (await stream.ask(spell_put(endpoint, 1))).status == 200
+            assert (await stream.request(spell_put(endpoint, 1))).status == 200
 
     run(scenario())
 

@@ -142,7 +142,7 @@ async def test_others_do_not(server: Server) -> None:
 async def test_a_bad_host_from_a_proxy_is_refused(server: Server) -> None:
     """A forwarded host that is none makes no endpoint."""
     async with streaming(server.node.port) as stream:
-        assert (await stream.ask(spell_handshake(X_Forwarded_Host="a/b"))).status == 400
+        assert (await stream.request(spell_handshake(X_Forwarded_Host="a/b"))).status == 400
 
 
 @on_a_node(trusted_proxies=(LOCAL,), puts_per_ip=1)
@@ -151,7 +151,7 @@ async def test_publishers_behind_a_proxy_are_counted_apart(server: Server) -> No
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
 
         async def put(forwarded_for: bytes) -> int:
-            return (await stream.ask(spell_put(endpoint, 1, b"X-Forwarded-For: %s\r\n" % forwarded_for))).status
+            return (await stream.request(spell_put(endpoint, 1, b"X-Forwarded-For: %s\r\n" % forwarded_for))).status
 
         assert await put(b"192.0.2.1") == 200
         assert await put(b"192.0.2.2") == 202
@@ -164,7 +164,7 @@ async def test_publishers_can_not_choose_their_address(server: Server) -> None:
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
         for forwarded_for, status in ((b"192.0.2.1", 200), (b"192.0.2.2", 429)):
             put = spell_put(endpoint, 1, b"X-Forwarded-For: %s\r\n" % forwarded_for)
-            assert (await stream.ask(put)).status == status
+            assert (await stream.request(put)).status == status
 
 
 @on_a_node(trusted_proxies=(LOCAL,), connections_per_ip=1)
@@ -173,11 +173,11 @@ async def test_agents_behind_a_proxy_are_counted_apart(server: Server) -> None:
 
     async def status_of(client: str) -> int:
         async with streaming(server.node.port) as stream:
-            return (await stream.ask(spell_handshake(X_Forwarded_For=client))).status
+            return (await stream.request(spell_handshake(X_Forwarded_For=client))).status
 
     async with streaming(server.node.port) as one, streaming(server.node.port) as other:
-        assert (await one.ask(spell_handshake(X_Forwarded_For="192.0.2.1"))).status == 101
-        assert (await other.ask(spell_handshake(X_Forwarded_For="192.0.2.2"))).status == 101
+        assert (await one.request(spell_handshake(X_Forwarded_For="192.0.2.1"))).status == 101
+        assert (await other.request(spell_handshake(X_Forwarded_For="192.0.2.2"))).status == 101
         assert await status_of("192.0.2.1") == 429
     await settle(server)
     assert await status_of("192.0.2.1") == 101
@@ -195,13 +195,13 @@ async def test_a_trusted_proxy_tells_the_client(server: Server, name: str) -> No
         async with streaming(server.node.port) as stream:
             await stream.send(header[:cut])
             await settle(server)
-            assert (await stream.ask(header[cut:] + GET)).status == 200
+            assert (await stream.request(header[cut:] + GET)).status == 200
             (connection,) = server.node.shell.connections
             assert isinstance(connection, HttpConnection)
             assert connection.peer == (client or "127.0.0.1")
             if client is not None:
                 async with streaming(server.node.port) as second:
-                    assert (await second.ask(header + GET)).status == 429
+                    assert (await second.request(header + GET)).status == 429
         await settle(server)
 
 
@@ -230,9 +230,9 @@ async def test_a_proxy_must_say_it_soon(server: Server, part: bytes) -> None:
 async def test_others_send_no_proxy_header(server: Server) -> None:
     """An untrusted peer is read as HTTP from its first byte, and a PROXY header is none."""
     async with streaming(server.node.port) as stream:
-        assert (await stream.ask(GET)).status == 200
+        assert (await stream.request(GET)).status == 200
     async with streaming(server.node.port) as stream:
-        assert (await stream.ask(HEADERS["v1 IPv4"][0] + GET)).status == 400
+        assert (await stream.request(HEADERS["v1 IPv4"][0] + GET)).status == 400
 
 
 @on_a_node(trusted_proxies=(LOCAL,), proxy_protocol=True)
@@ -244,5 +244,5 @@ async def test_an_agent_behind_a_proxy_protocol(server: Server) -> None:
         assert (await agent.hello())["status"] == 200
         endpoint = await agent.register("a")
         async with streaming(server.node.port) as stream:
-            assert (await stream.ask(HEADERS["v1 IPv4"][0] + spell_put(endpoint, 5))).status == 200
+            assert (await stream.request(HEADERS["v1 IPv4"][0] + spell_put(endpoint, 5))).status == 200
         assert await agent.updates() == [{"channelID": "a", "version": 5}]

@@ -91,7 +91,7 @@ async def test_endpoints_are_reached_whatever_the_host(server: Server) -> None:
     async with registered(server) as endpoint, streaming(server.node.port) as stream:
         path = urlsplit(endpoint).path.encode()
         for target, version in ((path, b"1"), (b"http://other.example" + path, b"2")):
-            reply = await stream.ask(
+            reply = await stream.request(
                 b"PUT %s HTTP/1.1\r\nHost: third.example\r\nContent-Length: 9\r\n\r\nversion=%s" % (target, version)
             )
             assert reply.status == 200
