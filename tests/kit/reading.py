@@ -47,8 +47,8 @@ def read_frames(*reads: bytes) -> tuple[list[bytes], list[Frame], bool]:
             payloads += whole
             if not rest:
                 continue
-            reader = FrameReader()
-        payloads += reader.receive(rest)
+            reader = FrameReader(0.0)
+        payloads += reader.receive(rest, 0.0)
         output += reader.take_output()
         if reader.is_quiet:
             reader = None

@@ -65,12 +65,14 @@ class Stream:
 
 @contextlib.asynccontextmanager
 async def streaming(
-    port: int, host: str = "127.0.0.1", *, receive_buffer: int = 0, **options: Any
+    port: int, host: str = "127.0.0.1", *, source: str = "", receive_buffer: int = 0, **options: Any
 ) -> AsyncIterator[Stream]:
-    """Connect; ``options`` are those of ``asyncio.open_connection``, ``receive_buffer`` is in bytes."""
+    """Connect, from the address ``source`` if given; the buffer is in bytes, ``options`` are ``open_connection``'s."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as plain:
         plain.setblocking(False)  # noqa: FBT003
+        if source:
+            plain.bind((source, 0))
         if receive_buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         async with asyncio.timeout(PATIENCE):

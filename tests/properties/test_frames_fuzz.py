@@ -69,8 +69,8 @@ def test_same_as_the_library(data: bytes, places: list[int]) -> None:
     """Any bytes give the messages that the library alone reads, with the fast way and without it."""
     expected = read_by_library(data)
     assert read_frames(*cut(data, places))[0] == expected
-    reader = FrameReader()
-    assert [payload for part in cut(data, places) for payload in reader.receive(part)] == expected
+    reader = FrameReader(0.0)
+    assert [payload for part in cut(data, places) for payload in reader.receive(part, 0.0)] == expected
 
 
 @given(st.lists(GOOD, max_size=8).map(b"".join), PLACES)
@@ -98,9 +98,9 @@ def test_split_leaves_the_rest(data: bytes) -> None:
 @given(STREAMS, PLACES)
 def test_one_close(data: bytes, places: list[int]) -> None:
     """At most one Close frame is written, and nothing behind it; then nothing more is read."""
-    reader, closed = FrameReader(), False
+    reader, closed = FrameReader(0.0), False
     for part in cut(data, places):
-        payloads = reader.receive(part)
+        payloads = reader.receive(part, 0.0)
         assert not (closed and payloads)
         answers = read_server_frames(reader.take_output())
         assert not (closed and answers)

@@ -238,6 +238,16 @@ async def test_new_epoch(server: Server) -> None:
 
 
 @on_a_node()
+async def test_new_epoch_before_the_node_knows(server: Server) -> None:
+    """§11.6: a UAID from before is not adopted either while the node hasn't noticed the new epoch."""
+    assert isinstance(server.store, MemoryStore)
+    server.store.bump_epoch()
+    async with server.agent() as agent:
+        await agent.hello(V4, [])
+        assert agent.uaid != V4
+
+
+@on_a_node()
 async def test_life_after_a_new_epoch(server: Server) -> None:
     """§11.6: whoever registered in the new epoch is known in it, and its socket stays open."""
     assert isinstance(server.store, MemoryStore)

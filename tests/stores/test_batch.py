@@ -310,6 +310,8 @@ def test_deferred_calls_leave_by_themselves() -> None:
     async def main() -> None:
         backend = Backend()
         futures = [backend.batch.defer(call) for call in "ab"]
+        await turns()
+        assert backend.sent == []
         await asyncio.sleep(DEFERRED)
         await turns()
         assert backend.sent == [["a", "b"]]

@@ -86,9 +86,11 @@ class FrameReader:
     peer to hang up (bounded). If ``is_quiet`` it may drop the reader and use ``split_text`` again.
     """
 
-    __slots__ = ("_fed", "_parts", "_protocol", "_read", "is_eof_due")
+    __slots__ = ("_fed", "_parts", "_protocol", "_read", "is_eof_due", "waits_since")
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        self.waits_since = now
+        """Since when a message is unfinished, in monotonic seconds; the shell bounds the wait."""
         self._protocol = _TextProtocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
         self._parts = bytearray()  # of a fragmented message
         self._fed = 0  # bytes received
@@ -114,7 +116,7 @@ class FrameReader:
     def _is_fragmented(self) -> bool:
         return self._protocol.current_size is not None
 
-    def receive(self, data: bytes) -> list[bytes]:
+    def receive(self, data: bytes, now: float) -> list[bytes]:
         """Take a read and return the payloads of the text messages that it completed."""
         self._fed += len(data)
         self._protocol.receive_data(data)
@@ -124,6 +126,8 @@ class FrameReader:
             self._read += _wire_size(len(event.data))
             if event.opcode in (Opcode.TEXT, Opcode.CONT):
                 self._assemble(event, payloads)
+        if payloads:
+            self.waits_since = now
         return payloads
 
     def fail(self, code: int, reason: str) -> None:

@@ -46,9 +46,10 @@ class Matcher:
         if advanced.place.node != self._node:
             return await self._carry(advanced.place, uaid, update)
         seat = self._presence.find(uaid)
-        if seat is not None and seat.hear(update):
-            return Published.DELIVERED
-        return Published.STORED
+        if seat is None:  # lost, and its detach too
+            await self._store.detach(uaid, advanced.place)
+            return Published.STORED
+        return Published.DELIVERED if seat.hear(update) else Published.STORED
 
     async def _carry(self, place: Place, uaid: Uaid, update: Update) -> Published:
         if await self._courier.carry(place, uaid, update):

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from roskva.registry.presence import Presence, Seat
-from roskva.store.base import Registration, Store
+from roskva.state.channel import Channel
+from roskva.store.base import FIRST_EPOCH, Registration, Store
 from roskva.types import Ack, ChannelId, Channels, NodeId, Place, Uaid, Update, is_random_uaid
 
 UNLIMITED = 2**31
@@ -77,7 +78,7 @@ class RegisterOutcome(enum.Enum):
 class Registrar:
     """Answers agents. Every method may raise StoreError, after which repeating is safe."""
 
-    __slots__ = ("_limit", "_make_uaid", "_node", "_presence", "_store", "adopts")
+    __slots__ = ("_adopts", "_limit", "_make_uaid", "_node", "_presence", "_store")
 
     def __init__(
         self,
@@ -94,8 +95,7 @@ class Registrar:
         self._presence = presence
         self._make_uaid = make_uaid
         self._limit = channels_per_agent or UNLIMITED
-        self.adopts = adopts
-        """Whether an unknown agent without channels keeps its UAID."""
+        self._adopts = adopts
 
     async def hello(self, seat: Seat, uaid: Uaid | None, listed: Listed | None, wakeup: bytes | None) -> Welcome:
         """Seat an agent under the UAID it keeps, or a new one (§3).
@@ -154,7 +154,10 @@ class Registrar:
         if self._presence.find(uaid) is not seat:
             # Displaced meanwhile: the newer hello judges for itself, and this answer is for nobody.
             return Welcome(uaid, is_new=False, is_enrolled=stored is not None, pending=[])
-        match judge(uaid, listed, stored, limit=self._limit, adopts=self.adopts):
+        match judge(uaid, listed, stored, limit=self._limit, adopts=self._adopts):
+            case Verdict.ADOPT if await self._store.check() != FIRST_EPOCH:
+                # Asked here, as the node may not know of a new epoch yet (§11.6).
+                return await self._renew(seat, uaid)
             case Verdict.ADOPT:
                 return Welcome(uaid, is_new=False, is_enrolled=False, pending=[])
             case Verdict.RENEW:
@@ -169,7 +172,7 @@ class Registrar:
         pending = [
             Update(channel_id, channel.version, channel.spelling)
             for channel_id, channel in stored.items()
-            if channel.version > channel.acked and channel_id not in unlisted
+            if Channel(channel.version, channel.acked).is_pending and channel_id not in unlisted
         ]
         return Welcome(uaid, is_new=False, is_enrolled=True, pending=pending)
 

@@ -43,7 +43,7 @@ class Clerk:
         self._sealer = sealer
 
     def perform(self, connection: "AgentConnection", uaid: Uaid | None, step: Greet | Enter | Leave | Settle) -> None:
-        """Begin a step; operations of one agent reach the store in the order in which they were begun."""
+        """Begin a step; registers and unregisters of one agent reach the store in the order in which they were begun."""
         if isinstance(step, Greet):
             self._greet(connection, step)
             return
@@ -158,15 +158,17 @@ class Clerk:
             connection.send(Session.unregistered(step.spelling))
 
     def _settle(self, connection: "AgentConnection", uaid: Uaid, step: Settle) -> None:
-        connection.settle(step.acks)
-        connection.begin()
-        # No task: there is one ack for each update, and nothing to do after it but to count.
-        self.shell.watch(self._registrar.ack(uaid, step.acks), partial(self._settled, connection, len(step.acks)))
+        acks = connection.settle(step.acks)
+        if acks:
+            connection.begin()
+            # No task: there is one ack for each update, and nothing to do after it but to count.
+            self.shell.watch(self._registrar.ack(uaid, acks), partial(self._settled, connection, len(acks)))
 
     def _settled(self, connection: "AgentConnection", count: int, call: asyncio.Future[None]) -> None:
         try:
-            call.result()
-            self.shell.counts.acks += count
+            if not call.cancelled():
+                call.result()
+                self.shell.counts.acks += count
         except StoreError as error:
             # Left pending in the store: the next hello brings it again.
             self._note(error)

@@ -6,6 +6,7 @@ deadline bucket: no task, no timer, no parser, no buffer.
 """
 
 import asyncio
+from collections import deque
 
 from roskva.errors import InvalidCommandError, MalformedError
 from roskva.protocol import messages
@@ -48,7 +49,7 @@ class AgentConnection(asyncio.Protocol):
         self._session = Session()
         self._reader: FrameReader | None = None
         self._outbox: Outbox | None = None
-        self._held: list[bytes] | None = None  # messages behind a hello that is being answered
+        self._held: deque[bytes] | None = None  # messages behind a hello, or behind too many operations
         self._deaf: dict[ChannelId, None] | None = None  # unregistered here: a late hint must not be heard
         self._heard_at = self._shell.second
         self._blocked_at: float | None = None  # since when the peer leaves its socket unread
@@ -79,13 +80,13 @@ class AgentConnection(asyncio.Protocol):
         """Take a read."""
         self._heard_at = self._shell.second
         try:
+            payloads: list[bytes] = []
             if self._reader is None:
-                payloads, rest = split_text(data)
-                if rest:
-                    self._reader = FrameReader()
-                    payloads += self._reader.receive(rest)
-            else:
-                payloads = self._reader.receive(data)
+                payloads, data = split_text(data)
+                if data:
+                    self._reader = FrameReader(self._shell.now())
+            if self._reader is not None:
+                payloads += self._reader.receive(data, self._shell.now())
             for payload in payloads:
                 self._take(payload)
             if self._reader is not None:
@@ -156,7 +157,7 @@ class AgentConnection(asyncio.Protocol):
         self._shell.counts.closes[code] += 1
         self.is_closing = True
         if self._reader is None:
-            self._reader = FrameReader()
+            self._reader = FrameReader(self._shell.now())
         self._reader.fail(code, reason)
         self._attend(self._reader)
 
@@ -171,6 +172,8 @@ class AgentConnection(asyncio.Protocol):
             self._drop("slow")
         elif now >= self._silent_at() + config.pong_timeout:
             self._drop("silent")
+        elif self._reader is not None and now - self._reader.waits_since >= config.hello_timeout:
+            self.close(POLICY_VIOLATION, "a message did not come whole in time")
         else:
             self._ping_if_silent(now)
             self._send_again()
@@ -204,22 +207,24 @@ class AgentConnection(asyncio.Protocol):
             at = min(at, self._outbox.due_at)
         if self._blocked_at is not None:
             at = min(at, self._blocked_at + config.slow_reader_timeout)
+        if self._reader is not None:
+            at = min(at, self._reader.waits_since + config.hello_timeout)
         self._shell.deadlines.set(self, at)
 
     # From the clerk
 
     def begin(self) -> None:
-        """Count an operation in."""
+        """Count an operation in; beyond ``MAX_UNDER_WAY`` messages are held back."""
         self._under_way += 1
-        if self._under_way == MAX_UNDER_WAY + 1:
-            self._adjust_reading()
+        if self._under_way > MAX_UNDER_WAY:
+            self.hold()
 
     def end(self) -> None:
         """Count an operation out."""
         self._under_way -= 1
-        if self._under_way == MAX_UNDER_WAY:
-            self._adjust_reading()
-        elif not self._under_way and self._session.uaid is not None:
+        if self._held is not None:
+            self._release()
+        if not self._under_way and self._session.uaid is not None:
             self._clerk.leave(self, self._session.uaid)
 
     def send(self, payload: bytes) -> None:
@@ -228,9 +233,10 @@ class AgentConnection(asyncio.Protocol):
             self._transport.write(frame_text(payload))
 
     def hold(self) -> None:
-        """Keep messages back until ``welcome``: a hello is being answered."""
-        self._held = []
-        self._adjust_reading()
+        """Keep further messages back until a hello is answered, or fewer operations are under way."""
+        if self._held is None:
+            self._held = deque()
+            self._adjust_reading()
 
     def welcome(self, uaid: Uaid, spelling: str | None, pending: list[Update]) -> None:
         """Send the hello reply, then everything pending in one notification (§3.1), then take what was held."""
@@ -245,30 +251,41 @@ class AgentConnection(asyncio.Protocol):
                 self._outbox.offer(update)
         self._flush()
         self._rearm()
-        held, self._held = self._held or [], None
-        for payload in held:
-            self._take(payload)
-        self._adjust_reading()
+        self._release()
 
     def undeafen(self, channel_id: ChannelId) -> None:
         """Hear of a channel again, as it is registered again."""
         if self._deaf is not None:
             self._deaf.pop(channel_id, None)
 
-    def settle(self, acks: list[Ack]) -> None:
-        """Owe the acked updates no more."""
-        if self._outbox is not None:
-            self._outbox.acked(acks)
-            if self._outbox.is_empty:
-                self._outbox = None
+    def settle(self, acks: list[Ack]) -> list[Ack]:
+        """Owe the acked updates no more, and return the acks that count."""
+        if self._outbox is None:
+            return []
+        counting = self._outbox.acked(acks)
+        if self._outbox.is_empty:
+            self._outbox = None
+        return counting
 
     # Within
 
     def _take(self, payload: bytes) -> None:
-        if self.is_closing:
-            return
         if self._held is not None:
             self._held.append(payload)
+        else:
+            self._handle(payload)
+
+    def _release(self) -> None:
+        """Take what was held, as far as it may be taken now."""
+        held = self._held
+        while held and self._under_way <= MAX_UNDER_WAY and self._session.phase is not Phase.GREETING:
+            self._handle(held.popleft())
+        if not held and self._session.phase is not Phase.GREETING:
+            self._held = None
+            self._adjust_reading()
+
+    def _handle(self, payload: bytes) -> None:
+        if self.is_closing:
             return
         try:
             message = messages.decode(payload)
@@ -303,6 +320,8 @@ class AgentConnection(asyncio.Protocol):
                 self._hang_up()
         elif reader.is_quiet:
             self._reader = None
+        else:
+            self._shell.deadlines.set_earlier(self, reader.waits_since + self._shell.config.hello_timeout)
 
     def _hang_up(self) -> None:
         """Half-close, so that a peer still sending can read the close frame; then wait, bounded."""
@@ -335,7 +354,7 @@ class AgentConnection(asyncio.Protocol):
             self._shell.deadlines.set_earlier(self, self._outbox.due_at)
 
     def _adjust_reading(self) -> None:
-        if self.is_closing or (self._held is None and self._blocked_at is None and self._under_way <= MAX_UNDER_WAY):
+        if self.is_closing or (self._held is None and self._blocked_at is None):
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()

@@ -24,33 +24,31 @@ class Sent:
 class Outbox:
     """The newest version of each channel that the agent hasn't acked; instants are monotonic seconds."""
 
-    __slots__ = ("_sent", "_unsent")
+    __slots__ = ("_rested", "_sent", "_unsent")
 
     def __init__(self) -> None:
         self._unsent: dict[ChannelId, Update] = {}
         self._sent: dict[ChannelId, Sent] = {}  # in the order of due_at: what is sent goes to the end
+        self._rested: dict[ChannelId, Sent] = {}  # sent often enough; an ack still counts
 
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing is owed."""
-        return not self._unsent and not self._sent
+        return not self._unsent and not self._sent and not self._rested
 
     @property
     def due_at(self) -> float | None:
-        """When ``collect`` has something to send again; None if nothing waits for an ack."""
+        """When ``collect`` has something to send again; None if nothing will be sent again."""
         first = next(iter(self._sent.values()), None)
         return None if first is None else first.due_at
 
     def offer(self, update: Update) -> None:
         """Owe an update, unless the same or a newer version of its channel is owed already."""
         channel_id, version, _ = update
-        sent, unsent = self._sent.get(channel_id), self._unsent.get(channel_id)
-        if unsent is not None and unsent.version >= version:
+        unsent, sent = self._unsent.get(channel_id), self._find_sent(channel_id)
+        if (unsent is not None and unsent.version >= version) or (sent is not None and sent.update.version >= version):
             return
-        if sent is not None:
-            if sent.update.version >= version:
-                return
-            del self._sent[channel_id]
+        self._drop_sent(channel_id)
         self._unsent[channel_id] = update
 
     def collect(self, now: float, resend_interval: float) -> list[Update]:
@@ -70,17 +68,30 @@ class Outbox:
         updates.extend(sent.update for sent in again)
         return updates
 
-    def acked(self, acks: list[Ack]) -> None:
-        """Owe a channel no more if the version sent last is acked; any other version changes nothing (§8.2)."""
-        for channel_id, version in acks:
-            sent = self._sent.get(channel_id)
-            if sent is not None and version == sent.update.version:
-                del self._sent[channel_id]
+    def acked(self, acks: list[Ack]) -> list[Ack]:
+        """Owe a channel no more if the version sent last is acked; any other ack is ignored (§8.2).
+
+        Returns: the acks that count, at most one for each update sent.
+        """
+        counting: list[Ack] = []
+        for ack in acks:
+            sent = self._find_sent(ack.channel_id)
+            if sent is not None and ack.version == sent.update.version:
+                self._drop_sent(ack.channel_id)
+                counting.append(ack)
+        return counting
 
     def drop(self, channel_id: ChannelId) -> None:
         """Owe nothing of an unregistered channel, resends included (§5.2)."""
         self._unsent.pop(channel_id, None)
+        self._drop_sent(channel_id)
+
+    def _find_sent(self, channel_id: ChannelId) -> Sent | None:
+        return self._sent.get(channel_id) or self._rested.get(channel_id)
+
+    def _drop_sent(self, channel_id: ChannelId) -> None:
         self._sent.pop(channel_id, None)
+        self._rested.pop(channel_id, None)
 
     def _take_due(self, now: float) -> list[Sent]:
         """Remove what is due; what was sent again often enough is left to the next hello."""
@@ -91,4 +102,6 @@ class Outbox:
             due.append(sent)
         for sent in due:
             del self._sent[sent.update.channel_id]
+            if sent.resends == MAX_RESENDS:
+                self._rested[sent.update.channel_id] = sent
         return [sent for sent in due if sent.resends < MAX_RESENDS]

@@ -35,7 +35,8 @@ class Registration(enum.Enum):
 class Advanced(NamedTuple):
     """What ``advance`` left: the stored version, and whom to tell.
 
-    ``place`` is None if the agent has nothing new to hear (the version didn't rise), or sits nowhere.
+    ``place`` is None if the agent has nothing to hear (it acked the stored version), or sits nowhere. A version
+    that didn't rise may still have to be heard: the call that raised it may have failed after it took effect.
     """
 
     version: int

@@ -76,12 +76,14 @@ class Batch(Generic[Call]):
 
         It keeps its place among the calls: one made later doesn't overtake it.
         """
-        if self._calls or self._under_way or self._stuck or self._closed:
+        is_alone = not self._calls and not self._under_way
+        if self._stuck or self._closed or (self._flushing is None and not is_alone) or len(self._calls) >= self._limit:
             return self.submit(call)
+        if self._flushing is None:
+            self._flushing = self._loop.call_later(DEFERRED, self._flush)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._calls.append(call)
         self._futures.append(future)
-        self._flushing = self._loop.call_later(DEFERRED, self._flush)
         return future
 
     def answer(self, results: Iterable[object]) -> None:

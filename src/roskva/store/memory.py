@@ -63,7 +63,11 @@ class MemoryStore:
         agent = self._find(uaid)
         if agent is None:
             return {}
-        return {name: channel for name, channel in _live(agent).items() if channel.version > channel.acked}
+        return {
+            name: channel
+            for name, channel in _live(agent).items()
+            if Channel(channel.version, channel.acked).is_pending
+        }
 
     async def detach(self, uaid: Uaid, place: Place) -> None:
         """See ``Store.detach``."""
@@ -98,8 +102,8 @@ class MemoryStore:
             return None
         before = kept.counters
         kept.counters = advance(before, next_version(before, self._now()) if version is None else version)
-        rose = kept.counters.version > before.version
-        return Advanced(kept.counters.version, kept.spelling, self._agents[uaid].place if rose else None)
+        place = self._agents[uaid].place if kept.counters.is_pending else None
+        return Advanced(kept.counters.version, kept.spelling, place)
 
     async def ack(self, uaid: Uaid, updates: Sequence[Ack]) -> None:
         """See ``Store.ack``."""

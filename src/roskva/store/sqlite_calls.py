@@ -25,7 +25,7 @@ _SPELL = "UPDATE channels SET spelling = ?, gone_at = NULL WHERE uaid = ? AND ch
 _REGISTER = "REPLACE INTO channels (spelling, uaid, channel_id, version, acked) VALUES (?, ?, ?, 0, 0)"
 _UNREGISTER = """UPDATE channels SET gone_at = ?, acked = version
     WHERE uaid = ? AND channel_id = ? AND gone_at IS NULL"""
-_NEWEST = """SELECT version, spelling, node, seat FROM channels JOIN agents USING (uaid)
+_NEWEST = """SELECT version, acked, spelling, node, seat FROM channels JOIN agents USING (uaid)
     WHERE uaid = ? AND channel_id = ? AND gone_at IS NULL AND (node IS NOT NULL OR seen_at > ?)"""
 _ADVANCE = "UPDATE channels SET version = ? WHERE uaid = ? AND channel_id = ?"
 _ACK = """UPDATE channels SET acked = ?
@@ -102,13 +102,14 @@ def advance(work: Work, uaid: Uaid, channel_id: ChannelId, version: int | None) 
     row = work.execute(_NEWEST, (uaid, channel_id, work.forgotten_at)).fetchone()
     if row is None:
         return None
-    stored, spelling, node, seat = row
+    stored, acked, spelling, node, seat = row
     if version is None:
         version = next_version(Channel(stored), work.now)
-    if version <= stored:
-        return Advanced(stored, spelling or channel_id, None)
-    work.execute(_ADVANCE, (version, uaid, channel_id))
-    return Advanced(version, spelling or channel_id, None if node is None else Place(NodeId(node), seat))
+    if version > stored:
+        work.execute(_ADVANCE, (version, uaid, channel_id))
+    newest = Channel(max(version, stored), acked)
+    place = Place(NodeId(node), seat) if node is not None and newest.is_pending else None
+    return Advanced(newest.version, spelling or channel_id, place)
 
 
 def ack(work: Work, uaid: Uaid, updates: Sequence[Ack]) -> None:

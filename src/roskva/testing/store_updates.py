@@ -33,13 +33,14 @@ async def advance_tells_whom(store: Store, clock: FakeClock) -> None:
 
 
 async def advance_never_falls(store: Store, clock: FakeClock) -> None:
-    """A lower or equal version changes nothing and tells nobody, acked or not (§7)."""
+    """A lower or equal version changes nothing, and tells of the stored one again until that is acked (§7, §1)."""
     await settle_in(store)
     await store.advance(AGENT, CHANNEL, 5)
     for version in (5, 4, 0):
-        expect(await store.advance(AGENT, CHANNEL, version), (5, CHANNEL, None))
+        expect(await store.advance(AGENT, CHANNEL, version), (5, CHANNEL, HERE))
     await store.ack(AGENT, [Ack(CHANNEL, 5)])
-    expect(await store.advance(AGENT, CHANNEL, 5), (5, CHANNEL, None))
+    for version in (5, 4, 0):
+        expect(await store.advance(AGENT, CHANNEL, version), (5, CHANNEL, None))
     expect(await pending_versions(store), {})
 
 
@@ -67,7 +68,8 @@ async def advance_stops_at_the_largest(store: Store, clock: FakeClock) -> None:
     await settle_in(store)
     await store.advance(AGENT, CHANNEL, MAX_VERSION - 1)
     expect(await store.advance(AGENT, CHANNEL, None), (MAX_VERSION, CHANNEL, HERE))
-    expect(await store.advance(AGENT, CHANNEL, None), (MAX_VERSION, CHANNEL, None))
+    expect(await store.advance(AGENT, CHANNEL, None), (MAX_VERSION, CHANNEL, HERE))
+    expect(await versions(store), {CHANNEL: (MAX_VERSION, 0)})
 
 
 async def versions_are_exact(store: Store, clock: FakeClock) -> None:
@@ -77,7 +79,7 @@ async def versions_are_exact(store: Store, clock: FakeClock) -> None:
         expect(await store.advance(AGENT, CHANNEL, version), (version, CHANNEL, HERE))
         await store.ack(AGENT, [Ack(CHANNEL, version - 1)])
         expect(await pending_versions(store), {CHANNEL: version})
-        expect(await store.advance(AGENT, CHANNEL, version), (version, CHANNEL, None))
+        expect(await store.advance(AGENT, CHANNEL, version), (version, CHANNEL, HERE))
     await store.ack(AGENT, [Ack(CHANNEL, MAX_VERSION)])
     expect(await versions(store), {CHANNEL: (MAX_VERSION, MAX_VERSION)})
 

@@ -156,22 +156,22 @@ def test_too_long_messages(data: bytes) -> None:
 
 def test_fail() -> None:
     """§2.7: a failing reader writes one Close frame with an end behind it, and reads nothing more."""
-    reader = FrameReader()
+    reader = FrameReader(0.0)
     assert (reader.take_output(), reader.is_eof_due, reader.is_closing, reader.is_quiet) == (b"", False, False, True)
     reader.fail(4000, "superseded")
     reader.fail(1001, "again")
     assert read_server_frames(reader.take_output()) == [Frame(CLOSE, b"\x0f\xa0superseded")]
     assert (reader.is_eof_due, reader.is_closing, reader.is_quiet) == (True, True, False)
-    assert reader.receive(frame(HELLO) + close_frame()) == []
+    assert reader.receive(frame(HELLO) + close_frame(), 0.0) == []
     assert reader.take_output() == b""
 
 
 def test_fail_within_a_message() -> None:
     """§2.7: a reader may fail in the middle of a message."""
-    reader = FrameReader()
-    assert reader.receive(frame(HELLO, fin=False) + frame(HELLO, CONT)[:5]) == []
+    reader = FrameReader(0.0)
+    assert reader.receive(frame(HELLO, fin=False) + frame(HELLO, CONT)[:5], 0.0) == []
     reader.fail(1001, "server stops")
-    assert reader.receive(frame(HELLO, CONT)[5:]) == []
+    assert reader.receive(frame(HELLO, CONT)[5:], 0.0) == []
     assert read_server_frames(reader.take_output()) == [Frame(CLOSE, b"\x03\xe9server stops")]
 
 

@@ -10,7 +10,7 @@ from roskva.errors import GoneError, StoreError
 from roskva.registry.courier import NoCourier
 from roskva.registry.matcher import Matcher, Published
 from roskva.registry.presence import Presence
-from roskva.types import NodeId, Place, Uaid, Update
+from roskva.types import Ack, NodeId, Place, Uaid, Update
 from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, OTHER, A, B, FakeSeat
 
@@ -112,15 +112,18 @@ def test_seat_that_is_gone_already() -> None:
 
 @pytest.mark.parametrize("version", [5, 4])
 def test_nothing_new(version: int) -> None:
-    """§7: a version that isn't above the stored one is told to nobody."""
+    """§7, §1: a version that isn't above the stored one tells of the stored one again, until that is acked."""
 
     async def scenario() -> None:
         desk, seat = Desk(), FakeSeat(1)
         await desk.seat(seat)
         await desk.matcher.publish(AGENT, A, 5)
-        assert await desk.matcher.publish(AGENT, A, version) is Published.STORED
-        assert seat.heard == [Update(A, 5, "A")]
+        assert await desk.matcher.publish(AGENT, A, version) is Published.DELIVERED
+        assert seat.heard == [Update(A, 5, "A")] * 2
         assert await desk.pending() == {"a": 5}
+        await desk.store.ack(AGENT, [Ack(A, 5)])
+        assert await desk.matcher.publish(AGENT, A, version) is Published.STORED
+        assert seat.heard == [Update(A, 5, "A")] * 2
 
     run(scenario())
 

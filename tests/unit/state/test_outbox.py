@@ -75,15 +75,29 @@ def test_newer_than_what_was_sent() -> None:
 
 
 def test_sent_again_in_time() -> None:
-    """§8.3: what isn't acked is sent again when due, not sooner, ten times; then nothing is owed here."""
+    """§8.3: what isn't acked is sent again when due, not sooner, ten times; then only an ack is awaited."""
     outbox = sent(update(5))
     for number in range(1, MAX_RESENDS + 1):
         assert outbox.collect(number * EVERY - 0.1, EVERY) == []
         assert outbox.collect(number * EVERY, EVERY) == [update(5)]
         assert outbox.due_at == (number + 1) * EVERY
     assert outbox.collect((MAX_RESENDS + 1) * EVERY, EVERY) == []
-    assert outbox.is_empty
     assert outbox.due_at is None
+    outbox.offer(update(5))
+    assert outbox.collect(10**6, EVERY) == []
+    assert outbox.acked(ack(5)) == ack(5)
+    assert outbox.is_empty
+
+
+def test_news_after_the_last_resend() -> None:
+    """§8.3: a newer version of what was sent often enough begins anew."""
+    outbox = sent(update(5))
+    for number in range(1, MAX_RESENDS + 2):
+        outbox.collect(number * EVERY, EVERY)
+    outbox.offer(update(6))
+    assert outbox.collect(10**6, EVERY) == [update(6)]
+    assert outbox.acked(ack(6)) == ack(6)
+    assert outbox.is_empty
 
 
 def test_sent_again_late() -> None:
@@ -178,4 +192,4 @@ def test_laws(steps: list[tuple[str, str, int]]) -> None:
             assert version > before or (version == before and now >= again_at) or again_at == float("inf")
             told[channel_id] = (version, now + EVERY)
         assert outbox.due_at is None or outbox.due_at > now
-        assert outbox.is_empty is (outbox.due_at is None)
+        assert outbox.due_at is not None or outbox.is_empty or now >= MAX_RESENDS * EVERY
