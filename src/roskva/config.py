@@ -19,7 +19,7 @@ def setting(default: T, doc: str) -> T:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Every setting of ``roskva serve``. Durations are seconds, sizes bytes; 0 turns a limit off."""
+    """Every setting of ``roskva serve``. Durations are seconds, sizes bytes; 0 turns most limits off."""
 
     # Where it listens
     host: str = setting("127.0.0.1", "Address of the public listener; 0.0.0.0 or :: for all.")
@@ -29,7 +29,9 @@ class Config:
     public_url: str = setting(
         "", "Base of the endpoints given out, as https://push.example.org; empty: from the request's Host."
     )
-    tls_cert: Path | None = setting(None, "PEM file of the certificate chain; with --tls-key turns TLS on.")
+    tls_cert: Path | None = setting(
+        None, "PEM file of the certificate chain; with --tls-key turns TLS on, whose handshakes no limit counts."
+    )
     tls_key: Path | None = setting(None, "PEM file of the private key.")
 
     # What it keeps
@@ -41,7 +43,7 @@ class Config:
         4.0, "Seconds a commit may take; a call may wait for one before its own, and agents give a register 10."
     )
     key_file: Path = setting(
-        Path("roskva.keys"), "Endpoint keys, one a line, first seals (relative to --data-dir; made if missing)."
+        Path("roskva.keys"), "Endpoint keys, one a line, first seals (relative to --data-dir); made at the first start."
     )
 
     # Protocol switches
@@ -70,10 +72,14 @@ class Config:
     drain_seconds: float = setting(5.0, "Seconds over which a stopping server closes its agents (1001).")
 
     # Limits (§11.4); each is answered readably
-    max_connections: int = setting(0, "Open connections a node accepts; 0: the file limit less 256.")
-    connections_per_ip: int = setting(16384, "Open connections from one address; 32 MiB of memory at 2 KiB each.")
+    max_connections: int = setting(0, "Open connections a node accepts; 0 is not off, but the file limit less 256.")
+    connections_per_ip: int = setting(
+        16384, "Open connections from one address (IPv6: one /64); 32 MiB of memory at 2 KiB each."
+    )
     unfinished_handshakes: int = setting(
-        8192, "Connections without a hello at a time: handshakes under way, and publishers."
+        8192,
+        "Connections without a hello at a time: handshakes under way, and publishers; "
+        "a quarter of them from one address.",
     )
     hellos_per_second: int = setting(20000, "Hellos a node admits; about twice what one core can do.")
     channels_per_agent: int = setting(2000, "Live channels an agent may hold (§3.2).")
@@ -81,7 +87,9 @@ class Config:
     puts_per_endpoint: int = setting(
         1000, "PUTs to one endpoint in 10 seconds; they would coalesce anyway, and nobody needs 100 a second."
     )
-    puts_per_ip: int = setting(0, "PUTs from one address in 10 seconds; off, as one app server publishes for all.")
+    puts_per_ip: int = setting(
+        0, "PUTs from one address (IPv6: one /64) in 10 seconds; off, as one app server publishes for all."
+    )
 
     # Logs
     log_format: str = setting("text", "text (key=value) or json, one line an event.")

@@ -13,7 +13,6 @@ RoskvaError
     ├── BadTypeError
     ├── NoEndpointError
     ├── GoneError
-    ├── BodyTooLargeError
     ├── TooManyError
     └── UnavailableError
 """
@@ -106,13 +105,6 @@ class GoneError(PublishError):
 
     status = 410
     title = "Gone"
-
-
-class BodyTooLargeError(PublishError):
-    """The body is above 4 KiB."""
-
-    status = 413
-    title = "Content Too Large"
 
 
 class TooManyError(PublishError):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from roskva.server.keyfile import new_key, prepend_key
 from tests.kit.agent import Agent, connect
 from tests.kit.certificate import make_certificate
 from tests.kit.http import Reply, request
@@ -22,6 +23,9 @@ from tests.kit.node import run
 from tests.kit.process import PATIENCE, ROSKVA, ServerProcess, serving
 
 LONG_DRAIN = ("--drain-seconds", "600")
+
+FIRST = ["key_file_made", "listening"]
+"""What the first start on a folder logs."""
 
 
 @contextlib.asynccontextmanager
@@ -116,7 +120,7 @@ def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
             # No tenth of a second has more than a part of them.
             assert closed_at[14] - started_at > 0.2
             assert await asyncio.to_thread(server.wait_exit) == 0
-            assert [line.split()[2] for line in server.log.splitlines()] == ["listening", "draining", "stopped"]
+            assert [line.split()[2] for line in server.log.splitlines()] == [*FIRST, "draining", "stopped"]
 
     run(scenario())
 
@@ -188,10 +192,13 @@ def test_hangup_reloads_tls(tmp_path: Path) -> None:
         (["--trusted-proxies", "10.0.0.1/8"], "--trusted-proxies: 10.0.0.1/8 has host bits set"),
         (["--config", "missing.toml"], "missing.toml: can't be read: No such file or directory"),
         (
-            ["--host", "192.0.2.1", "--admin-port", "0"],
+            ["--host", "192.0.2.1", "--admin-port", "0", "--log-level", "error"],
             "can't listen on 192.0.2.1:8080: Cannot assign requested address",
         ),
-        (["--host", "push..example.org", "--admin-port", "0"], "can't listen on push..example.org:8080: "),
+        (
+            ["--host", "push..example.org", "--admin-port", "0", "--log-level", "error"],
+            "can't listen on push..example.org:8080: ",
+        ),
     ],
 )
 def test_bad_settings(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -209,7 +216,7 @@ def test_a_taken_port(tmp_path: Path, flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         arguments = ["--port", "0", "--admin-port", "0", flag, str(port)]
-        code, lines = fail("--data-dir", str(tmp_path / "data"), "--log-level", "warning", *arguments)
+        code, lines = fail("--data-dir", str(tmp_path / "data"), "--log-level", "error", *arguments)
     assert (code, lines) == (2, [f"roskva: can't listen on 127.0.0.1:{port}: Address already in use"])
 
 
@@ -227,12 +234,24 @@ def test_a_taken_store(server: ServerProcess) -> None:
 )
 def test_damaged_files(tmp_path: Path, name: str, content: bytes, code: int) -> None:
     """A damaged key file or store is one readable line that names it, and is left as it was."""
+    prepend_key(tmp_path / "roskva.keys", new_key())
     (tmp_path / name).write_bytes(content)
     (tmp_path / name).chmod(0o600)
     ended, lines = fail("--data-dir", str(tmp_path), "--port", "0", "--admin-port", "0")
     assert (ended, len(lines)) == (code, 1)
     assert str(tmp_path / name) in lines[0]
     assert (tmp_path / name).read_bytes() == content
+
+
+def test_lost_keys(server: ServerProcess) -> None:
+    """A store whose key file is lost is one readable line with the way out, and no new key is made unasked."""
+    assert server.stop() == 0
+    keys = server.data_dir / "roskva.keys"
+    keys.unlink()
+    code, lines = fail("--data-dir", str(server.data_dir), "--port", "0", "--admin-port", "0")
+    assert (code, len(lines)) == (2, 1)
+    assert f"roskva keygen --file {keys}" in lines[0]
+    assert not keys.exists()
 
 
 @pytest.mark.parametrize(
@@ -274,7 +293,7 @@ def test_curl_uploads(server: ServerProcess, tmp_path: Path) -> None:
     run(scenario())
 
 
-EVENTS = {"listening", "hello", "left", "nothing_to_reload", "draining", "stopped"}
+EVENTS = {*FIRST, "hello", "left", "nothing_to_reload", "draining", "stopped"}
 """What the server logs of ``make_noise``: agents come and go by a hash, and nothing that a client sent is there."""
 
 
@@ -302,7 +321,7 @@ def test_log_as_text(tmp_path: Path) -> None:
     found = [line.fullmatch(text) for text in lines]
     assert None not in found
     assert {match[2] for match in found if match} == EVENTS
-    assert f"host=127.0.0.1 port={server.port} " in lines[0]
+    assert f"host=127.0.0.1 port={server.port} " in lines[1]
 
 
 def test_log_as_json(tmp_path: Path) -> None:
@@ -311,13 +330,14 @@ def test_log_as_json(tmp_path: Path) -> None:
         run(make_noise(server))
         records = [json.loads(line) for line in server.log.splitlines()]
     assert {record["event"] for record in records} == EVENTS
-    assert {record["level"] for record in records} == {"info", "debug"}
+    assert {record["level"] for record in records} == {"warning", "info", "debug"}
     assert all(record["time"].endswith("Z") for record in records)
-    assert (records[0]["port"], records[0]["tls"]) == (server.port, False)
+    assert (records[1]["port"], records[1]["tls"]) == (server.port, False)
 
 
 def test_a_quiet_log(tmp_path: Path) -> None:
     """At level warning a server that works says nothing at all."""
+    prepend_key(tmp_path / "data" / "roskva.keys", new_key())
     server = ServerProcess(tmp_path / "data", "--log-level", "warning")
     with contextlib.closing(server), socket.create_server(("127.0.0.1", 0)) as one:
         server.port = one.getsockname()[1]

@@ -76,7 +76,7 @@ async def test_connections(server: Server) -> None:
         assert server.node.shell.counts.refusals == {"full": 1}
 
 
-@on_a_node(unfinished_handshakes=2)
+@on_a_node(unfinished_handshakes=2, trusted_proxies=("127.0.0.1",))
 async def test_unfinished_handshakes(server: Server) -> None:
     """§11.4: unfinished handshakes: beyond the limit 503; agents with a hello don't count, those without do."""
     async with contextlib.AsyncExitStack() as stack:
@@ -92,14 +92,55 @@ async def test_unfinished_handshakes(server: Server) -> None:
             pass
 
 
-@on_a_node(unfinished_handshakes=1)
+@on_a_node(unfinished_handshakes=4)
+async def test_unfinished_handshakes_of_one_address(server: Server) -> None:
+    """§11.4: of unfinished handshakes one address has a quarter at most, then 429: nobody shuts others out alone."""
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(registered(server))
+        silent = await stack.enter_async_context(server.agent())
+        async with streaming(server.node.port) as stream:
+            await settle(server)
+            await say(stream, HANDSHAKE, 429)
+        for number in (2, 3, 4):
+            source = f"127.0.0.{number}"
+            other = await stack.enter_async_context(streaming(server.node.port, source=source))
+            await say(other, HANDSHAKE if number == 4 else GET, 101 if number == 4 else 200)
+        async with streaming(server.node.port, source="127.0.0.5") as stream:
+            await settle(server)
+            await say(stream, HANDSHAKE, 503)
+        assert server.node.shell.counts.refusals == {"address": 1, "full": 1}
+        await silent.hello()
+        async with registered(server):
+            pass
+
+
+@on_a_node(unfinished_handshakes=4, trusted_proxies=("127.0.0.1",))
+async def test_unfinished_handshakes_behind_a_proxy(server: Server) -> None:
+    """§11.4: a trusted proxy has no quarter, but each of its agents' addresses has; who leaves makes room."""
+
+    def ask(client: str) -> bytes:
+        return HANDSHAKE[:-2] + f"X-Forwarded-For: {client}\r\n\r\n".encode()
+
+    async with streaming(server.node.port) as one, streaming(server.node.port) as two:
+        await say(one, ask("192.0.2.1"), 101)
+        await say(two, ask("192.0.2.1"), 429)
+    await settle(server)
+    async with streaming(server.node.port) as one, streaming(server.node.port) as two:
+        await say(one, ask("192.0.2.1"), 101)
+        await say(two, ask("192.0.2.2"), 101)
+    await settle(server)
+    assert not server.node.shell.connections
+
+
+@on_a_node(unfinished_handshakes=4)
 async def test_a_refusal_can_be_read(server: Server) -> None:
     """§11.4: a refused peer that is still sending reads its answer: nothing is reset until it hangs up."""
     limits = server.node.shell.limits
     async with server.agent():
         async with streaming(server.node.port) as stream:
             await settle(server)
-            assert (await stream.reply()).status == 503
+            assert (await stream.reply()).status == 429
             for _ in range(3):
                 await stream.send(HANDSHAKE)
             assert await stream.rest() == b""
@@ -154,7 +195,7 @@ async def test_puts_per_endpoint(server: Server) -> None:
         await agent.hello()
         endpoint, sibling = await agent.register("a"), await agent.register("b")
         for version in (3, 2, 1):
-            await say(stream, spell_put(endpoint, version), 200 if version == 3 else 202)
+            await say(stream, spell_put(endpoint, version), 200)
         await say(stream, spell_put(endpoint, 4), 429)
         for other in (sibling, foreign):
             await say(stream, spell_put(other, 4), 200)

@@ -22,9 +22,10 @@ _PORTS: Final = re.compile(r"\bport\W+(\d+).*\badmin_port\W+(\d+)")
 _PROBE_SECONDS: Final = 0.02
 
 SETTINGS: Final = (
-    "--puts-per-endpoint", "0", "--connections-per-ip", "0", "--hellos-per-second", "0", "--drain-seconds", "0",
+    "--puts-per-endpoint", "0", "--connections-per-ip", "0", "--hellos-per-second", "0", "--unfinished-handshakes", "0",
+    "--drain-seconds", "0",
 )  # fmt: skip
-"""Of a server of our own: the limits on rates are off, as the load comes from one address."""
+"""Of a server of our own: the limits on rates and addresses are off, as the load comes from one address."""
 
 
 class TargetError(RoskvaError):

@@ -12,7 +12,6 @@ from roskva.errors import Closes, InvalidCommandError, MalformedError
 from roskva.types import MAX_VERSION, Ack, ChannelId, Update, parse_channel_id
 
 INVALID_COMMAND = "Invalid Command"
-UNAVAILABLE = "Service Unavailable"
 INTERNAL_ERROR = "Internal Error"
 
 _MAX_ECHO = 100

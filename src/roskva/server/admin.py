@@ -9,6 +9,7 @@ from roskva import __version__
 from roskva.errors import StoreError
 from roskva.registry.presence import Presence
 from roskva.server.http import Answer, HttpConnection, Response
+from roskva.server.limits import Unfinished
 from roskva.server.metrics import Exposition
 from roskva.server.requests import Request
 from roskva.server.routes import error_response
@@ -30,7 +31,7 @@ class AdminRoutes:
         self._node = node
         self._presence = presence
         self._store = store
-        self.connections: set[Drainable] = set()
+        self.connections = Unfinished[Drainable]()
         self._started_at = time.time()
         self._exposition = Exposition(
             shell.counts,

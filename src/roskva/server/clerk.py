@@ -43,7 +43,7 @@ class Clerk:
         self._sealer = sealer
 
     def perform(self, connection: "AgentConnection", uaid: Uaid | None, step: Greet | Enter | Leave | Settle) -> None:
-        """Begin a step; registers and unregisters of one agent reach the store in the order in which they were begun."""
+        """Begin a step; one agent's registers and unregisters reach the store in the order in which they came."""
         if isinstance(step, Greet):
             self._greet(connection, step)
             return

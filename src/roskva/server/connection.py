@@ -68,7 +68,7 @@ class AgentConnection(asyncio.Protocol):
 
     def start(self, rest: bytes) -> None:
         """Begin after the handshake; ``rest`` was read behind it."""
-        self._shell.connections.add(self)
+        self._shell.connections.add(self, self._peer)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._shell.deadlines.set(self, self._shell.now() + self._shell.config.hello_timeout)
         if rest:

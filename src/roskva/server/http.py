@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, Protocol
 
+from roskva.server.limits import Unfinished
 from roskva.server.requests import Request, RequestReader
 from roskva.server.shell import Drainable, Shell
 from roskva.state.deadlines import Bucket
@@ -15,7 +16,7 @@ MAX_PIPELINED = 16
 """Requests read ahead of their answers; beyond it reading pauses."""
 
 CLOSING_SECONDS = 5.0
-"""How long a refused peer may take to hang up."""
+"""How long a peer may take to read its last answer and hang up."""
 
 REASONS = {
     200: "OK", 202: "Accepted", 204: "No Content", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
@@ -52,7 +53,7 @@ Answer = Response | Coroutine[Any, Any, Response]
 class Routes(Protocol):
     """What requests mean, on one listener."""
 
-    connections: set[Drainable]
+    connections: Unfinished[Drainable]
     """The listener's HTTP connections, kept by themselves."""
 
     def admit(self, peer: str) -> Response | None:
@@ -77,6 +78,12 @@ class Routes(Protocol):
         ``rest`` was read behind the handshake already.
         """
         ...
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Return the peer's address; one that is gone already has none, as a Unix socket hasn't."""
+    peername = transport.get_extra_info("peername")
+    return peername[0] if isinstance(peername, tuple) else "unix"
 
 
 class HttpConnection(asyncio.Protocol):
@@ -108,11 +115,9 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer and start reading."""
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports have no common base class
-        if not self.peer:
-            peername = transport.get_extra_info("peername")
-            self.peer = peername[0] if isinstance(peername, tuple) else "unix"
+        self.peer = self.peer or peer_of(transport)
         self._wait(self._shell.config.hello_timeout)
-        self._routes.connections.add(self)
+        self._routes.connections.add(self, self.peer)
         refusal = self._routes.admit(self.peer)
         self._is_admitted = refusal is None
         if refusal is not None:
@@ -178,6 +183,8 @@ class HttpConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Close once the answers under way are sent."""
+        if self._closing:
+            return
         if self._serving is None and not self._ahead:
             self._send_last(None)
         elif self._serving is not None:
@@ -272,11 +279,11 @@ class HttpConnection(asyncio.Protocol):
         self._closing = True
         self._ahead.clear()
         self._routes.connections.discard(self)
+        self._wait(CLOSING_SECONDS)  # a closed transport too waits for its peer, if answers are unread
         if response is not None:
             self.transport.write(response.encode(self._shell.date(), keep_alive=False))
         if response is not None and self.transport.can_write_eof() and self._shell.limits.linger():
             self._is_lingering = True
             self.transport.write_eof()
-            self._wait(CLOSING_SECONDS)
         else:
             self.transport.close()

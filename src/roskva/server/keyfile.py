@@ -15,17 +15,28 @@ from roskva.protocol.endpoint import KEY_BYTES, format_key, parse_keys
 from roskva.server import log
 
 
-def load_or_create(path: Path) -> list[bytes]:
+def load_or_create(path: Path, store: Path | None = None) -> list[bytes]:
     """Read the keys, and make the file with one new key (and its folder) if there is none.
 
-    Processes that start at once all get the same key. A file that others can read is used, and warned of.
+    Processes that start at once all get the same key. A new file, and one that others can read, is warned of.
+
+    Args:
+        path: the key file.
+        store: the store's file, if it has one; where it exists the key file is lost, and not made anew.
 
     Raises:
-        ConfigError: it can't be read or made, or is damaged; an existing file is left as it was.
+        ConfigError: it can't be read or made, is damaged or lost; an existing file is left as it was.
     """
     with _errors_name(path):
+        has_store = store is not None and store.exists()  # asked first: who starts beside us makes it last
         if not path.exists():
+            if has_store:
+                raise ConfigError(
+                    f"it is missing, but the store {store} exists; restore it, or make a new one, which "
+                    f"ends every endpoint given out before (404): roskva keygen --file {path}"
+                )
             _create(path, new_key())
+            log.warning("key_file_made", file=path)
         keys = parse_keys(path.read_text(encoding="utf-8"))
         mode = path.stat().st_mode & 0o777
     if mode & 0o077:

@@ -1,10 +1,13 @@
 """Own the node's limits (§11.4): what is counted, by whom, and when it is too much.
 
-A limit of 0 is off. Memory is bounded by the traffic of one window, and an idle agent costs nothing.
+A limit of 0 is off, but for ``max_connections``. Memory is bounded by the traffic of one window, and an
+idle agent costs nothing.
 """
 
 import resource
-from collections.abc import Hashable
+import socket
+from collections.abc import Collection, Hashable, Iterator
+from typing import TypeVar
 
 from roskva.config import Config
 
@@ -13,6 +16,26 @@ RESERVED_FILES = 256
 
 PUT_WINDOW = 10.0
 """Seconds over which PUTs are counted."""
+
+UNFINISHED_PART = 4
+"""One address may have this part of the unfinished connections: a quarter."""
+
+_MAPPED = bytes(10) + b"\xff\xff"
+
+T = TypeVar("T")
+
+
+def address_key(address: str) -> str:
+    """Return by what an address is counted: of IPv6 its /64, as one host has all of it; of IPv4 itself."""
+    if ":" not in address:
+        return address
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except OSError:
+        return address
+    if packed.startswith(_MAPPED):  # a listener on :: sees IPv4 peers so
+        return socket.inet_ntoa(packed[12:])
+    return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"
 
 
 class Window:
@@ -52,25 +75,65 @@ class Occupancy:
 
     def enter(self, address: str) -> bool:
         """Count a connection in; False, and not counted, if the address holds too many."""
-        count = self._counts.get(address, 0)
-        if self._limit and count >= self._limit:
+        if self._limit and self.count(address) >= self._limit:
             return False
         self.enter_freely(address)
         return True
 
     def enter_freely(self, address: str) -> None:
         """Count a connection in that no limit holds for, as a trusted proxy's."""
-        self._counts[address] = self._counts.get(address, 0) + 1
+        key = address_key(address)
+        self._counts[key] = self._counts.get(key, 0) + 1
         self.total += 1
 
     def leave(self, address: str) -> None:
         """Count a connection out that was counted in."""
         self.total -= 1
-        count = self._counts[address] - 1
+        key = address_key(address)
+        count = self._counts[key] - 1
         if count:
-            self._counts[address] = count
+            self._counts[key] = count
         else:
-            del self._counts[address]
+            del self._counts[key]
+
+    def count(self, address: str) -> int:
+        """Return how many connections the address holds."""
+        return self._counts.get(address_key(address), 0)
+
+
+class Unfinished(Collection[T]):
+    """The connections without a hello, and how many of them each address has."""
+
+    __slots__ = ("_addresses", "_occupancy")
+
+    def __init__(self) -> None:
+        self._addresses: dict[T, str] = {}
+        self._occupancy = Occupancy(0)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._addresses
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._addresses)
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def add(self, item: T, address: str) -> None:
+        """Count a connection in, unless it is there already."""
+        if item not in self._addresses:
+            self._addresses[item] = address
+            self._occupancy.enter_freely(address)
+
+    def discard(self, item: T) -> None:
+        """Count a connection out, if it is there."""
+        address = self._addresses.pop(item, None)
+        if address is not None:
+            self._occupancy.leave(address)
+
+    def count(self, address: str) -> int:
+        """Return how many connections the address has."""
+        return self._occupancy.count(address)
 
 
 class Limits:
@@ -79,6 +142,9 @@ class Limits:
     def __init__(self, config: Config) -> None:
         self.max_connections = config.max_connections or _connections_of(_file_limit())
         self.connections = Occupancy(config.connections_per_ip)
+        self.unfinished = config.unfinished_handshakes
+        self.unfinished_of_one = -(-config.unfinished_handshakes // UNFINISHED_PART)
+        """Of them, those of one address: a quarter, rounded up."""
         self.hellos = Window(config.hellos_per_second, 1.0)
         self.registers = Window(config.registers_per_minute, 60.0)
         self.puts_per_endpoint = Window(config.puts_per_endpoint, PUT_WINDOW)

@@ -29,7 +29,9 @@ class Counts:
 
     connections: int = _plain("Connections accepted.")
     refusals: Labelled = _labelled("Connections and handshakes refused.", "reason")
-    hellos: Labelled = _labelled("Hellos answered: kept or new UAID, or unavailable.", "outcome")
+    hellos: Labelled = _labelled(
+        "Hellos answered: kept or new UAID, unavailable (the store), or overload (too many a second).", "outcome"
+    )
     registers: Labelled = _labelled("Registers answered.", "status")
     unregisters: Labelled = _labelled("Unregisters answered.", "status")
     invalid: int = _plain("Messages refused with status 401.")

@@ -8,6 +8,7 @@ import secrets
 import signal
 import ssl
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from roskva import loop
@@ -28,8 +29,8 @@ from roskva.server.listener import Listener, listen, load_certificate, load_tls
 from roskva.server.proxies import ProxyConnection, Trust
 from roskva.server.routes import PublicRoutes
 from roskva.server.shell import Shell
-from roskva.store.base import FIRST_EPOCH, Store
-from roskva.store.open import open_store
+from roskva.store.base import Store
+from roskva.store.open import open_store, read_sqlite_url
 from roskva.types import NodeId, Uaid
 
 TICK = 1.0
@@ -46,6 +47,9 @@ UAIDS_DRAWN = 256
 
 COLLECT_AFTER = 20_000
 """New objects that set the collector off; 700 by default."""
+
+MOST_FILES = 1_048_576
+"""Open files asked for at most: what is unlimited on paper some systems refuse."""
 
 EPOCH_CHANGED = 1012
 
@@ -83,7 +87,7 @@ class Node:
         self.presence = Presence()
         self._trust = Trust(config.trusted_proxies)
         sealer = Sealer(keys)
-        self._registrar = Registrar(
+        registrar = Registrar(
             self.node_id,
             store,
             self.presence,
@@ -91,7 +95,7 @@ class Node:
             channels_per_agent=config.channels_per_agent,
             adopts=config.adopt_unknown_uaids,
         )
-        clerk = Clerk(self.shell, self._registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
+        clerk = Clerk(self.shell, registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
         matcher = Matcher(self.node_id, store, self.presence, NoCourier())
         self._public = PublicRoutes(self.shell, clerk, matcher, sealer, self._trust)
         self._admin = AdminRoutes(self.shell, self.node_id, self.presence, store)
@@ -114,7 +118,7 @@ class Node:
             StoreError: The store doesn't answer.
         """
         config = self._config
-        self._note_epoch(await self._store.check())
+        self._epoch = await self._store.check()
         self._listeners.append(
             await listen(config.host, config.port, self._make_public, self._tls, handshake_timeout=config.hello_timeout)
         )
@@ -182,7 +186,7 @@ class Node:
         self._store_answers = True
         if epoch != self._epoch:
             log.warning("epoch_changed", before=self._epoch, now=epoch, agents=len(self.presence))
-            self._note_epoch(epoch)
+            self._epoch = epoch
             for seat in self.presence:
                 seat.close(EPOCH_CHANGED, "say hello again")
 
@@ -201,11 +205,6 @@ class Node:
         if self._ticks % CHECK_EVERY == 0:
             self.shell.spawn(self.check_store())
 
-    def _note_epoch(self, epoch: int) -> None:
-        """Remember the epoch; UAIDs from before a bump may be known to others, so none is adopted after one (§11.6)."""
-        self._epoch = epoch
-        self._registrar.adopts = self._config.adopt_unknown_uaids and epoch == FIRST_EPOCH
-
     def _is_empty(self) -> bool:
         return not self.shell.connections and not len(self.presence)
 
@@ -223,12 +222,20 @@ async def make_node(config: Config) -> Node:
         ConfigError: A setting can't be used.
         StoreError: The store can't be opened.
     """
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = load_or_create(config.data_dir / config.key_file)
+    try:
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data_dir {config.data_dir}: {error.strerror}") from error
+    keys = load_or_create(config.data_dir / config.key_file, _store_file(config))
     tls = load_tls(config.tls_cert, config.tls_key) if config.tls_cert and config.tls_key else None
-    _raise_file_limit()
+    raise_file_limit()
     store = await open_store(config.store, data_dir=config.data_dir, timeout=config.store_timeout)
     return Node(config, store, keys, tls)
+
+
+def _store_file(config: Config) -> Path | None:
+    is_file = config.store.startswith("sqlite:")
+    return config.data_dir / read_sqlite_url(config.store).path if is_file else None
 
 
 def run(config: Config) -> int:
@@ -303,7 +310,10 @@ class UaidSource:
         return Uaid(bytes(drawn))
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may, at most ``MOST_FILES``; where the system refuses, go on."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from roskva.server.http import HttpConnection
+from roskva.server.http import HttpConnection, peer_of
 from roskva.server.shell import Shell
 from roskva.state.deadlines import Bucket
 
@@ -107,7 +107,7 @@ class ProxyConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Tell trusted peers from others."""
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports have no common base class
-        peer = transport.get_extra_info("peername")[0]
+        peer = peer_of(transport)
         if self._trust.trusts(peer):
             self._shell.deadlines.set(self, self._shell.now() + self._shell.config.hello_timeout)
         else:
@@ -127,7 +127,7 @@ class ProxyConnection(asyncio.Protocol):
             self._transport.abort()
             return
         if header is not None:
-            peer = header.address or self._transport.get_extra_info("peername")[0]
+            peer = header.address or peer_of(self._transport)
             self._hand_over(peer, self._data[header.size :])
 
     def on_deadline(self, now: float) -> None:

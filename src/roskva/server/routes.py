@@ -16,6 +16,7 @@ from roskva.server.clerk import UPDATE_PATH, Clerk
 from roskva.server.connection import AgentConnection
 from roskva.server.handshake import HandshakeError, negotiate
 from roskva.server.http import REASONS, Answer, HttpConnection, Response
+from roskva.server.limits import address_key
 from roskva.server.proxies import Trust
 from roskva.server.requests import Request
 from roskva.server.shell import Shell
@@ -67,15 +68,12 @@ class PublicRoutes:
 
     def admit(self, peer: str) -> Response | None:
         """Let a connection in (None), or refuse it for a limit (§11.4)."""
-        shell, occupancy = self._shell, self._shell.limits.connections
-        shell.counts.connections += 1
-        if occupancy.total >= shell.limits.max_connections or (
-            0 < shell.config.unfinished_handshakes < len(shell.connections)
-        ):
+        limits = self._shell.limits
+        self._shell.counts.connections += 1
+        if limits.connections.total >= limits.max_connections or 0 < limits.unfinished < len(self.connections):
             return self._turn_away("full", 503, "the server is full")
-        if self._trust.trusts(peer):
-            occupancy.enter_freely(peer)
-        elif not occupancy.enter(peer):
+        # It is among the unfinished already.
+        if not self._enter(peer, self.connections.count(peer)):
             return self._turn_away("address", 429, "too many connections from this address")
         return None
 
@@ -124,12 +122,22 @@ class PublicRoutes:
 
     def _move(self, peer: str, request: Request) -> str | None:
         """Count a proxy's connection as its client's from now on; None if the client holds too many."""
-        client, occupancy = self._client_of(request, peer), self._shell.limits.connections
+        client = self._client_of(request, peer)
         if client != peer:
-            if not occupancy.enter(client):
+            if not self._enter(client, self.connections.count(client) + 1):
                 return None
-            occupancy.leave(peer)
+            self.release(peer)
         return client
+
+    def _enter(self, address: str, unfinished: int) -> bool:
+        """Count a connection in; False if the address would hold too many, or so many unfinished ones."""
+        limits = self._shell.limits
+        if self._trust.trusts(address):
+            limits.connections.enter_freely(address)
+            return True
+        if 0 < limits.unfinished_of_one < unfinished:
+            return False
+        return limits.connections.enter(address)
 
     def _client_of(self, request: Request, peer: str) -> str:
         return self._trust.client_of(peer, request.headers.get(b"x-forwarded-for", b""))
@@ -163,7 +171,7 @@ class PublicRoutes:
     def _read(self, request: Request, peer: str) -> tuple[Uaid, ChannelId, int | None]:
         """Read a PUT without asking the store: a flood or a forged token dies here."""
         limits, now = self._shell.limits, self._shell.now()
-        wait = limits.puts_per_ip.admit(self._client_of(request, peer), now)
+        wait = limits.puts_per_ip.admit(address_key(self._client_of(request, peer)), now)
         if wait:
             raise TooManyError("too many PUTs from this address", wait)
         token = request.path[len(_PREFIX) :]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from roskva.config import Config
 from roskva.server import log
-from roskva.server.limits import Limits
+from roskva.server.limits import Limits, Unfinished
 from roskva.server.metrics import Counts
 from roskva.state.deadlines import Deadlines
 
@@ -43,7 +43,7 @@ class Shell:
         self.deadlines = Deadlines(self.second)
         self.limits = Limits(config)
         self.counts = Counts()
-        self.connections: set[Drainable] = set()
+        self.connections = Unfinished[Drainable]()
         """The public connections without a hello; agents with one are in ``Presence``."""
         self.is_draining = False
         self.tick()

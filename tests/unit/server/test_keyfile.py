@@ -121,11 +121,36 @@ def test_rotation_keeps_the_owner(tmp_path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
 
 
+def test_making_it_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A new key file is warned of, once and by its name: where one was expected, every endpoint is lost."""
+    path = tmp_path / "roskva.keys"
+    [key] = load_or_create(path)
+    [record] = caplog.records
+    assert (record.levelno, record.msg) == (logging.WARNING, "key_file_made")
+    assert vars(record)["fields"] == {"file": path}
+    assert load_or_create(path) == [key]
+    assert len(caplog.records) == 1
+
+
+def test_a_store_without_its_keys(tmp_path: Path) -> None:
+    """Beside an existing store no key file is made: it says what to do, and works when that is done."""
+    path, store = tmp_path / "lost.keys", tmp_path / "roskva.db"
+    assert load_or_create(tmp_path / "first.keys", store)
+    store.touch()
+    with pytest.raises(ConfigError, match=f"restore it, or .*: roskva keygen --file {path}") as caught:
+        load_or_create(path, store)
+    assert all(str(name) in str(caught.value) for name in (path, store))
+    assert not path.exists()
+    key = new_key()
+    prepend_key(path, key)
+    assert load_or_create(path, store) == [key]
+
+
 def test_exposed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file that others can read is used, with a warning that holds no key."""
     path = tmp_path / "roskva.keys"
     [key] = load_or_create(path)
-    assert caplog.records == []
+    caplog.clear()
     path.chmod(0o640)
     assert load_or_create(path) == [key]
     [record] = caplog.records

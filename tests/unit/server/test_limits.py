@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from roskva.config import Config
-from roskva.server.limits import Limits, Occupancy, Window
+from roskva.server.limits import Limits, Occupancy, Unfinished, Window, address_key
 
 
 def test_a_window_admits_so_many_of_each() -> None:
@@ -65,6 +65,58 @@ def test_a_proxy_enters_freely() -> None:
         occupancy.leave("proxy")
     assert occupancy.total == 0
     assert occupancy.enter("proxy")
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
+        ("::1", "::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("unix", "unix"),
+        ("", ""),
+        (":nonsense", ":nonsense"),
+    ],
+)
+def test_an_address_is_counted_by_what_one_peer_has(address: str, key: str) -> None:
+    """An IPv4 address counts by itself, also one mapped into IPv6; of IPv6 a /64 counts, as one host has all of it."""
+    assert address_key(address) == key
+
+
+def test_an_ipv6_network_holds_so_many_connections() -> None:
+    """All addresses of a /64 share a limit, and each gives its connection back to it."""
+    occupancy = Occupancy(2)
+    assert [occupancy.enter(f"2001:db8::{number}") for number in range(3)] == [True, True, False]
+    assert occupancy.enter("2001:db8:0:1::1")
+    occupancy.leave("2001:db8::1")
+    assert occupancy.count("2001:db8::9") == 1
+    for address in ("2001:db8::", "2001:db8:0:1::1"):
+        occupancy.leave(address)
+    assert (occupancy.total, occupancy.count("2001:db8::")) == (0, 0)
+
+
+def test_unfinished_connections_are_counted_by_address() -> None:
+    """Each is counted once for its address, until it is discarded, which may be said twice."""
+    unfinished = Unfinished[str]()
+    for item, address in (("one", "a"), ("two", "a"), ("three", "b"), ("one", "a"), ("one", "")):
+        unfinished.add(item, address)
+    assert (len(unfinished), set(unfinished)) == (3, {"one", "two", "three"})
+    assert [unfinished.count(address) for address in ("a", "b", "c", "")] == [2, 1, 0, 0]
+    for item in ("one", "one", "unknown"):
+        unfinished.discard(item)
+    assert "one" not in unfinished
+    assert "two" in unfinished
+    assert [unfinished.count(address) for address in ("a", "b")] == [1, 1]
+
+
+@pytest.mark.parametrize(("unfinished", "of_one"), [(8192, 2048), (5, 2), (4, 1), (1, 1), (0, 0)])
+def test_one_address_has_a_quarter_of_the_unfinished(unfinished: int, of_one: int) -> None:
+    """A quarter, but one at least; without a limit on all there is none on one."""
+    assert Limits(Config(unfinished_handshakes=unfinished)).unfinished_of_one == of_one
 
 
 @pytest.mark.parametrize(("files", "connections"), [(1_000_000, 999_744), (1024, 768), (256, 128), (64, 32)])

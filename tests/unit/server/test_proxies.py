@@ -1,14 +1,17 @@
 """Whom the server believes about a client, and the PROXY protocol: pure, and at a real node."""
 
+import asyncio
 import ipaddress
 import socket
 
 import pytest
 
+from roskva.server.admin import AdminRoutes
 from roskva.server.http import HttpConnection
-from roskva.server.proxies import ProxyHeader, Trust, read_proxy_header
+from roskva.server.proxies import ProxyConnection, ProxyHeader, Trust, read_proxy_header
 from tests.kit.endpoints import GET, HANDSHAKE, registered, settle, spell_put
 from tests.kit.node import Server, on_a_node
+from tests.kit.reading import FakeTransport
 from tests.kit.stream import streaming
 
 LOCAL = "127.0.0.0/8"
@@ -154,7 +157,7 @@ async def test_publishers_behind_a_proxy_are_counted_apart(server: Server) -> No
             return (await stream.request(spell_put(endpoint, 1, b"X-Forwarded-For: %s\r\n" % forwarded_for))).status
 
         assert await put(b"192.0.2.1") == 200
-        assert await put(b"192.0.2.2") == 202
+        assert await put(b"192.0.2.2") == 200
         assert await put(b"192.0.2.9, 192.0.2.1") == 429
 
 
@@ -233,6 +236,28 @@ async def test_others_send_no_proxy_header(server: Server) -> None:
         assert (await stream.request(GET)).status == 200
     async with streaming(server.node.port) as stream:
         assert (await stream.request(HEADERS["v1 IPv4"][0] + GET)).status == 400
+
+
+@on_a_node(trusted_proxies=(LOCAL,), proxy_protocol=True)
+async def test_a_peer_may_be_gone_at_once(server: Server) -> None:
+    """A peer that left before it was looked at has no address, and harms nobody."""
+
+    class Gone(FakeTransport):
+        def get_extra_info(self, name: str, default: object = None) -> object:
+            return default
+
+        def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+            pass
+
+    shell = server.node.shell
+    made: list[str] = []
+
+    def make(peer: str) -> HttpConnection:
+        made.append(peer)
+        return HttpConnection(shell, AdminRoutes(shell, server.node.node_id, server.node.presence, server.store), peer)
+
+    ProxyConnection(shell, Trust([LOCAL]), make).connection_made(Gone())
+    assert made == ["unix"]
 
 
 @on_a_node(trusted_proxies=(LOCAL,), proxy_protocol=True)
