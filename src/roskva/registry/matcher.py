@@ -3,12 +3,15 @@
 The order is the promise (§7.1): a hint is sent only after the store has answered.
 """
 
+import asyncio
 import enum
+from collections.abc import Coroutine
+from typing import Any
 
 from roskva.errors import GoneError
 from roskva.registry.courier import Courier
 from roskva.registry.presence import Presence
-from roskva.store.base import Store
+from roskva.store.base import Advanced, Store
 from roskva.types import ChannelId, NodeId, Place, Uaid, Update
 
 
@@ -30,29 +33,39 @@ class Matcher:
         self._presence = presence
         self._courier = courier
 
-    async def publish(self, uaid: Uaid, channel_id: ChannelId, version: int | None) -> Published:
-        """Store a version (None: choose one) and hand it over if the agent is connected.
+    def store(self, uaid: Uaid, channel_id: ChannelId, version: int | None) -> asyncio.Future[Advanced | None]:
+        """Begin to store a version (None: choose one); pass the answer to ``tell`` when it is there.
+
+        In two halves, so that a PUT costs no task of its own.
+        """
+        return asyncio.ensure_future(self._store.advance(uaid, channel_id, version))
+
+    def tell(
+        self, uaid: Uaid, channel_id: ChannelId, advanced: Advanced | None
+    ) -> Published | Coroutine[Any, Any, Published]:
+        """Hand what is stored over if the agent is connected; a coroutine, if another node or the store is asked.
 
         Raises:
             GoneError: The channel or its agent is gone.
-            StoreError: The store can't answer; repeating is safe.
         """
-        advanced = await self._store.advance(uaid, channel_id, version)
         if advanced is None:
             raise GoneError("this channel is gone")
         if advanced.place is None:
             return Published.STORED
         update = Update(channel_id, advanced.version, advanced.spelling)
         if advanced.place.node != self._node:
-            return await self._carry(advanced.place, uaid, update)
+            return self._carry(advanced.place, uaid, update)
         seat = self._presence.find(uaid)
-        if seat is None:  # lost, and its detach too
-            await self._store.detach(uaid, advanced.place)
-            return Published.STORED
+        if seat is None:
+            return self._clear(advanced.place, uaid)
         return Published.DELIVERED if seat.hear(update) else Published.STORED
 
     async def _carry(self, place: Place, uaid: Uaid, update: Update) -> Published:
         if await self._courier.carry(place, uaid, update):
             return Published.DELIVERED
+        return await self._clear(place, uaid)
+
+    async def _clear(self, place: Place, uaid: Uaid) -> Published:
+        """Clear a seat on which nobody is found: the connection was lost, and so was its detach."""
         await self._store.detach(uaid, place)
         return Published.STORED

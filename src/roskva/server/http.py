@@ -4,7 +4,8 @@ What requests mean is the routes' business.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from roskva.server.limits import Unfinished
@@ -47,7 +48,14 @@ class Response(NamedTuple):
         )
 
 
-Answer = Response | Coroutine[Any, Any, Response]
+class Later(NamedTuple):
+    """An answer that needs a store call first, and no task: ``then`` gets the call when it is done."""
+
+    call: asyncio.Future[Any]
+    then: Callable[[asyncio.Future[Any]], "Answer"]
+
+
+Answer = Response | Later | Coroutine[Any, Any, Response]
 
 
 class Routes(Protocol):
@@ -238,11 +246,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer what was read, in order, until an answer has to be waited for."""
         while self._ahead and self._serving is None and self._writable:
             request = self._serving = self._ahead.pop(0)
-            answer = self._routes.respond(request, self.peer)
-            if isinstance(answer, Response):
-                self._finish(answer)
-            else:
-                self._shell.spawn(self._serve_later(answer))
+            self._take(self._routes.respond(request, self.peer))
         if self._serving is not None or self._ahead or self._closing or not self._writable:
             return
         if self._has_ended:
@@ -250,15 +254,43 @@ class HttpConnection(asyncio.Protocol):
         else:
             self.transport.resume_reading()
 
-    async def _serve_later(self, answer: Coroutine[Any, Any, Response]) -> None:
+    def _take(self, answer: Answer) -> None:
+        match answer:
+            case Response():
+                self._finish(answer)
+            case Later():
+                self._shell.watch(answer.call, partial(self._resume, answer.then))
+            case _:
+                self._shell.spawn(self._await(answer))
+
+    def _resume(self, then: Callable[[asyncio.Future[Any]], Answer], call: asyncio.Future[Any]) -> None:
+        if call.cancelled():  # the node stops, and didn't wait for it any longer
+            return
+        try:
+            answer = then(call)
+        except Exception:
+            answer = self._fail()
+        self._go_on(answer)
+
+    async def _await(self, answer: Coroutine[Any, Any, Response]) -> None:
         try:
             response = await answer
         except Exception:
-            self._shell.report("request_failed")
-            response = self._routes.fail(500, "internal error")
-        if not self.transport.is_closing():
-            self._finish(response)
-            self._serve()
+            response = self._fail()
+        self._go_on(response)
+
+    def _fail(self) -> Response:
+        """Report the exception being handled, and make an answer of it."""
+        self._shell.report("request_failed")
+        return self._routes.fail(500, "internal error")
+
+    def _go_on(self, answer: Answer) -> None:
+        if self.transport.is_closing():
+            if isinstance(answer, Coroutine):
+                self._shell.spawn(self._await(answer))
+            return
+        self._take(answer)
+        self._serve()
 
     def _finish(self, response: Response) -> None:
         request, self._serving = self._serving, None

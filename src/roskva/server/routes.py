@@ -3,10 +3,12 @@
 The data's way of a PUT: limits, token, version (pure, in this order), then the matcher.
 """
 
+import asyncio
 import json
 import math
 import re
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from roskva.errors import GoneError, NoEndpointError, PublishError, StoreError, TooManyError, UnavailableError
@@ -15,11 +17,12 @@ from roskva.registry.matcher import Matcher, Published
 from roskva.server.clerk import UPDATE_PATH, Clerk
 from roskva.server.connection import AgentConnection
 from roskva.server.handshake import HandshakeError, negotiate
-from roskva.server.http import REASONS, Answer, HttpConnection, Response
+from roskva.server.http import REASONS, Answer, HttpConnection, Later, Response
 from roskva.server.limits import address_key
 from roskva.server.proxies import Trust
 from roskva.server.requests import Request
 from roskva.server.shell import Shell
+from roskva.store.base import Advanced
 from roskva.types import MAX_VERSION, ChannelId, Uaid
 
 MAX_JAVASCRIPT_VERSION = 2**53 - 1
@@ -33,6 +36,7 @@ GREETING = b"Roskva, a SimplePush server: agents connect here by WebSocket (subp
 _TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 _JSON = b"Content-Type: application/json\r\n"
 _PREFIX = UPDATE_PATH.encode()
+_ACCEPTED = {published: Response(published.value, b"{}", _JSON) for published in Published}
 _HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
@@ -166,7 +170,7 @@ class PublicRoutes:
             uaid, channel_id, version = self._read(request, peer)
         except PublishError as error:
             return self._refuse(request, error)
-        return self._publish(request, uaid, channel_id, version)
+        return Later(self._matcher.store(uaid, channel_id, version), partial(self._tell, request, uaid, channel_id))
 
     def _read(self, request: Request, peer: str) -> tuple[Uaid, ChannelId, int | None]:
         """Read a PUT without asking the store: a flood or a forged token dies here."""
@@ -184,20 +188,28 @@ class PublicRoutes:
         content_type = request.headers.get(b"content-type")
         return uaid, channel_id, read_version(request.query, content_type, request.body, self._max_version)
 
-    def _publish(
-        self, request: Request, uaid: Uaid, channel_id: ChannelId, version: int | None
-    ) -> Coroutine[Any, Any, Response]:
-        return self._await_publish(request, self._matcher.publish(uaid, channel_id, version))
-
-    async def _await_publish(self, request: Request, publishing: Coroutine[Any, Any, Published]) -> Response:
+    def _tell(
+        self, request: Request, uaid: Uaid, channel_id: ChannelId, stored: asyncio.Future[Advanced | None]
+    ) -> Answer:
         try:
-            published = await publishing
+            told = self._matcher.tell(uaid, channel_id, stored.result())
         except GoneError as error:
             return self._refuse(request, error)
         except StoreError:
             self._shell.counts.store_errors += 1
             return self._refuse(request, UnavailableError("the update could not be stored, try again"))
-        return self._count(request, Response(published.value, b"{}", _JSON))
+        return self._accept(request, told) if isinstance(told, Published) else self._await_told(request, told)
+
+    async def _await_told(self, request: Request, telling: Coroutine[Any, Any, Published]) -> Response:
+        try:
+            return self._accept(request, await telling)
+        except StoreError:
+            # The update is stored all the same.
+            self._shell.counts.store_errors += 1
+            return self._accept(request, Published.STORED)
+
+    def _accept(self, request: Request, published: Published) -> Response:
+        return self._count(request, _ACCEPTED[published])
 
     def _refuse(self, request: Request, error: PublishError) -> Response:
         headers = b""

@@ -10,7 +10,7 @@ from roskva.errors import GoneError, StoreError
 from roskva.registry.courier import NoCourier
 from roskva.registry.matcher import Matcher, Published
 from roskva.registry.presence import Presence
-from roskva.types import Ack, NodeId, Place, Uaid, Update
+from roskva.types import Ack, ChannelId, NodeId, Place, Uaid, Update
 from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, OTHER, A, B, FakeSeat
 
@@ -27,6 +27,12 @@ class FakeCourier:
     async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
         self.carried.append((place, uaid, update))
         return self.takes
+
+
+async def publish(matcher: Matcher, uaid: Uaid, channel_id: ChannelId, version: int | None) -> Published:
+    """Store and tell, as the routes do."""
+    told = matcher.tell(uaid, channel_id, await matcher.store(uaid, channel_id, version))
+    return told if isinstance(told, Published) else await told
 
 
 class Desk:
@@ -64,7 +70,7 @@ def test_delivered_here() -> None:
     async def scenario() -> None:
         desk, seat = Desk(), FakeSeat(1)
         await desk.seat(seat)
-        assert await desk.matcher.publish(AGENT, A, 5) is Published.DELIVERED
+        assert await publish(desk.matcher, AGENT, A, 5) is Published.DELIVERED
         assert seat.heard == [Update(A, 5, "A")]
         assert await desk.pending() == {"a": 5}
         assert desk.courier.carried == []
@@ -78,7 +84,7 @@ def test_stored_for_a_slow_agent() -> None:
     async def scenario() -> None:
         desk, seat = Desk(), FakeSeat(1, hears=False)
         await desk.seat(seat)
-        assert await desk.matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await publish(desk.matcher, AGENT, A, 5) is Published.STORED
         assert seat.heard == [Update(A, 5, "A")]
 
     run(scenario())
@@ -91,7 +97,7 @@ def test_stored_for_an_absent_agent() -> None:
         desk = Desk()
         await desk.enlist(THERE)
         await desk.store.detach(AGENT, THERE)
-        assert await desk.matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await publish(desk.matcher, AGENT, A, 5) is Published.STORED
         assert await desk.pending() == {"a": 5}
         assert desk.courier.carried == []
 
@@ -104,7 +110,7 @@ def test_seat_that_is_gone_already() -> None:
     async def scenario() -> None:
         desk = Desk()
         await desk.enlist(Place(HERE, 1))
-        assert await desk.matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await publish(desk.matcher, AGENT, A, 5) is Published.STORED
         assert await desk.pending() == {"a": 5}
 
     run(scenario())
@@ -117,12 +123,12 @@ def test_nothing_new(version: int) -> None:
     async def scenario() -> None:
         desk, seat = Desk(), FakeSeat(1)
         await desk.seat(seat)
-        await desk.matcher.publish(AGENT, A, 5)
-        assert await desk.matcher.publish(AGENT, A, version) is Published.DELIVERED
+        await publish(desk.matcher, AGENT, A, 5)
+        assert await publish(desk.matcher, AGENT, A, version) is Published.DELIVERED
         assert seat.heard == [Update(A, 5, "A")] * 2
         assert await desk.pending() == {"a": 5}
         await desk.store.ack(AGENT, [Ack(A, 5)])
-        assert await desk.matcher.publish(AGENT, A, version) is Published.STORED
+        assert await publish(desk.matcher, AGENT, A, version) is Published.STORED
         assert seat.heard == [Update(A, 5, "A")] * 2
 
     run(scenario())
@@ -135,7 +141,7 @@ def test_automatic_version() -> None:
         desk, seat = Desk(), FakeSeat(1)
         await desk.seat(seat)
         for _ in range(2):
-            assert await desk.matcher.publish(AGENT, A, None) is Published.DELIVERED
+            assert await publish(desk.matcher, AGENT, A, None) is Published.DELIVERED
         first, second = seat.heard
         assert 1_700_000_000 < first.version < second.version
         assert await desk.pending() == {"a": second.version}
@@ -149,7 +155,7 @@ def test_carried() -> None:
     async def scenario() -> None:
         desk = Desk()
         await desk.enlist(THERE)
-        assert await desk.matcher.publish(AGENT, A, 5) is Published.DELIVERED
+        assert await publish(desk.matcher, AGENT, A, 5) is Published.DELIVERED
         assert desk.courier.carried == [(THERE, AGENT, Update(A, 5, "A"))]
 
     run(scenario())
@@ -163,7 +169,7 @@ def test_carried_in_vain(courier: FakeCourier | None) -> None:
         desk = Desk()
         matcher = Matcher(HERE, desk.store, desk.presence, courier or NoCourier())
         await desk.enlist(THERE)
-        assert await matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await publish(matcher, AGENT, A, 5) is Published.STORED
         advanced = await desk.store.advance(AGENT, A, 6)
         assert advanced is not None
         assert advanced.place is None
@@ -185,7 +191,7 @@ def test_newer_seat_is_not_cleared() -> None:
 
         matcher = Matcher(HERE, desk.store, desk.presence, Slow())
         await desk.enlist(THERE)
-        assert await matcher.publish(AGENT, A, 5) is Published.STORED
+        assert await publish(matcher, AGENT, A, 5) is Published.STORED
         advanced = await desk.store.advance(AGENT, A, 6)
         assert advanced is not None
         assert advanced.place == elsewhere
@@ -200,7 +206,7 @@ def test_durable_first() -> None:
         desk, seat = Desk(), FakeSeat(1)
         await desk.seat(seat)
         gate = desk.store.hold_after("advance")
-        publishing = asyncio.ensure_future(desk.matcher.publish(AGENT, A, 5))
+        publishing = asyncio.ensure_future(publish(desk.matcher, AGENT, A, 5))
         await gate.wait_reached()
         assert (seat.heard, publishing.done()) == ([], False)
         gate.open()
@@ -218,10 +224,10 @@ def test_gone() -> None:
         await desk.seat(seat)
         for uaid, channel_id in ((AGENT, B), (OTHER, A)):
             with pytest.raises(GoneError):
-                await desk.matcher.publish(uaid, channel_id, 5)
+                await publish(desk.matcher, uaid, channel_id, 5)
         await desk.store.unregister(AGENT, A)
         with pytest.raises(GoneError):
-            await desk.matcher.publish(AGENT, A, 5)
+            await publish(desk.matcher, AGENT, A, 5)
         assert seat.heard == []
 
     run(scenario())
@@ -235,7 +241,7 @@ def test_broken_store() -> None:
         await desk.seat(seat)
         desk.store.fail("advance")
         with pytest.raises(StoreError):
-            await desk.matcher.publish(AGENT, A, 5)
+            await publish(desk.matcher, AGENT, A, 5)
         assert seat.heard == []
 
     run(scenario())
