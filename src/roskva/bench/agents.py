@@ -126,7 +126,9 @@ class Agent(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a read; first what is usual, one small frame with one update."""
-        if self.phase is Phase.READY and not self._rest and data[0] == wire.TEXT and data[1] == len(data) - 2:
+        size = len(data) - 2
+        is_usual = self.phase is Phase.READY and not self._rest and 0 <= size < 126
+        if is_usual and data[0] == wire.TEXT and data[1] == size:
             version = wire.read_update(data, self.channel)
             if version is not None:
                 self._hear(version)

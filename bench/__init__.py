@@ -1,0 +1,1 @@
+"""Developers' tools: what is measured beside ``roskva bench``."""

@@ -1,0 +1,1 @@
+"""The servers that ours is compared with, and their loads."""
