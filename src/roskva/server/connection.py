@@ -25,6 +25,9 @@ INVALID_DATA = 1007
 MAX_UNDER_WAY = 64
 """Operations of one agent at a time; beyond it reading pauses."""
 
+MAX_HELD = 16
+"""Messages held back; beyond it reading pauses."""
+
 MAX_DEAF = 2048
 """Unregistered channels of which a late hint is still known; a hint is late by milliseconds."""
 
@@ -236,7 +239,6 @@ class AgentConnection(asyncio.Protocol):
         """Keep further messages back until a hello is answered, or fewer operations are under way."""
         if self._held is None:
             self._held = deque()
-            self._adjust_reading()
 
     def welcome(self, uaid: Uaid, spelling: str | None, pending: list[Update]) -> None:
         """Send the hello reply, then everything pending in one notification (§3.1), then take what was held."""
@@ -270,10 +272,12 @@ class AgentConnection(asyncio.Protocol):
     # Within
 
     def _take(self, payload: bytes) -> None:
-        if self._held is not None:
-            self._held.append(payload)
-        else:
+        if self._held is None:
             self._handle(payload)
+            return
+        self._held.append(payload)
+        if len(self._held) == MAX_HELD:  # not at once: pausing for each hello would cost two system calls
+            self._transport.pause_reading()
 
     def _release(self) -> None:
         """Take what was held, as far as it may be taken now."""
@@ -354,7 +358,8 @@ class AgentConnection(asyncio.Protocol):
             self._shell.deadlines.set_earlier(self, self._outbox.due_at)
 
     def _adjust_reading(self) -> None:
-        if self.is_closing or (self._held is None and self._blocked_at is None):
+        is_full = self._held is not None and len(self._held) >= MAX_HELD
+        if self.is_closing or not (is_full or self._blocked_at is not None):
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()

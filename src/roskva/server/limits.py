@@ -104,36 +104,38 @@ class Occupancy:
 class Unfinished(Collection[T]):
     """The connections without a hello, and how many of them each address has."""
 
-    __slots__ = ("_addresses", "_occupancy")
+    __slots__ = ("_counts", "_keys")
 
     def __init__(self) -> None:
-        self._addresses: dict[T, str] = {}
-        self._occupancy = Occupancy(0)
+        self._keys: dict[T, str] = {}
+        self._counts: dict[str, int] = {}
 
     def __contains__(self, item: object) -> bool:
-        return item in self._addresses
+        return item in self._keys
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self._addresses)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self._addresses)
+        return len(self._keys)
 
     def add(self, item: T, address: str) -> None:
         """Count a connection in, unless it is there already."""
-        if item not in self._addresses:
-            self._addresses[item] = address
-            self._occupancy.enter_freely(address)
+        if item not in self._keys:
+            key = self._keys[item] = address_key(address)
+            self._counts[key] = self._counts.get(key, 0) + 1
 
     def discard(self, item: T) -> None:
         """Count a connection out, if it is there."""
-        address = self._addresses.pop(item, None)
-        if address is not None:
-            self._occupancy.leave(address)
+        key = self._keys.pop(item, None)
+        if key is not None:
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                del self._counts[key]
 
     def count(self, address: str) -> int:
         """Return how many connections the address has."""
-        return self._occupancy.count(address)
+        return self._counts.get(address_key(address), 0)
 
 
 class Limits:

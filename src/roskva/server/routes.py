@@ -46,6 +46,12 @@ def error_response(status: int, title: str, reason: str, headers: bytes = b"") -
     return Response(status, body, _JSON + headers)
 
 
+def _spell_base(scheme: bytes, host: bytes) -> str:
+    if _HOST.fullmatch(host) is None:
+        raise HandshakeError(400, "the Host header is missing or malformed")
+    return f"{scheme.decode()}://{host.decode()}"
+
+
 def retry_after(seconds: float) -> bytes:
     """Spell the header."""
     return b"Retry-After: %d\r\n" % max(1, math.ceil(seconds))
@@ -156,9 +162,7 @@ class PublicRoutes:
             host = _first_word(request.headers.get(b"x-forwarded-host", host))
             forwarded = _first_word(request.headers.get(b"x-forwarded-proto", scheme)).lower()
             scheme = b"https" if forwarded in (b"https", b"wss") else b"http"
-        if _HOST.fullmatch(host) is None:
-            raise HandshakeError(400, "the Host header is missing or malformed")
-        return self._shell.intern(f"{scheme.decode()}://{host.decode()}")
+        return self._shell.intern((scheme, host), _spell_base)
 
     def _respond_update(self, request: Request, peer: str) -> Answer:
         if request.method == b"OPTIONS":

@@ -33,7 +33,7 @@ class Shell:
     def __init__(self, config: Config, now: Callable[[], float] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Future[Any]] = set()
-        self._interned: dict[str, str] = {}
+        self._interned: dict[tuple[bytes, bytes], str] = {}
         self._date = b""
         self.config = config
         self.now = now or self._loop.time
@@ -67,11 +67,14 @@ class Shell:
         """Return the Date header's value (RFC 9110 §6.6.1)."""
         return self._date
 
-    def intern(self, text: str) -> str:
-        """Return one shared object for equal texts, of which a few are usual (base URLs)."""
-        if len(self._interned) >= INTERNED:
-            self._interned.clear()
-        return self._interned.setdefault(text, text)
+    def intern(self, words: tuple[bytes, bytes], spell: Callable[[bytes, bytes], str]) -> str:
+        """Spell a text of these words once, and return one shared object for it: a few are usual (base URLs)."""
+        text = self._interned.get(words)
+        if text is None:
+            if len(self._interned) >= INTERNED:
+                self._interned.clear()
+            text = self._interned[words] = spell(*words)
+        return text
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run an operation as a task of the node; its failure is logged and ends nothing else."""

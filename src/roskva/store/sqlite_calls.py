@@ -13,7 +13,7 @@ from roskva.types import Ack, ChannelId, Channels, NodeId, Place, StoredChannel,
 # "node IS NOT NULL OR seen_at > ?": what is too old is gone by the clock, whether the reaper came by or not.
 _SEAT = """UPDATE agents SET node = ?, seat = ?, wakeup = coalesce(?, wakeup)
     WHERE uaid = ? AND (node IS NOT NULL OR seen_at > ?)"""
-_ENROLL = "INSERT INTO agents (uaid, node, seat, wakeup, seen_at) VALUES (?, ?, ?, ?, ?)"
+_ENROLL = "INSERT OR IGNORE INTO agents (uaid, node, seat, wakeup, seen_at) VALUES (?, ?, ?, ?, ?)"
 _DETACH = "UPDATE agents SET node = NULL, seat = NULL, seen_at = ? WHERE uaid = ? AND node = ? AND seat = ?"
 _LIVE = "SELECT channel_id, version, acked, spelling FROM channels WHERE uaid = ? AND gone_at IS NULL"
 _PENDING = """SELECT channel_id, version, acked, spelling FROM channels JOIN agents USING (uaid)
@@ -55,10 +55,13 @@ class Work:
 
 def enroll(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> None:
     """See ``Store.enroll``."""
-    if not _seat(work, uaid, place, wakeup):
-        # It may be there, too old: what it had must not come back.
-        forget(work, uaid)
-        work.execute(_ENROLL, (uaid, place.node, place.seat, wakeup, work.now))
+    row = (uaid, place.node, place.seat, wakeup, work.now)
+    # The usual case first: it is new.
+    if work.execute(_ENROLL, row).rowcount == 1 or _seat(work, uaid, place, wakeup):
+        return
+    # It is there, too old: what it had must not come back.
+    forget(work, uaid)
+    work.execute(_ENROLL, row)
 
 
 def attach(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> Channels | None:
