@@ -34,7 +34,7 @@ class FakeSeat:
         self.displaced += 1
 
     def drain(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("the registry drains nobody")
 
     def close(self, code: int, reason: str) -> None:
-        raise NotImplementedError
+        raise AssertionError("the registry closes nobody, but displaces")
