@@ -23,7 +23,7 @@ GOING_AWAY = 1001
 INVALID_DATA = 1007
 
 MAX_UNDER_WAY = 64
-"""Operations of one agent at a time; beyond it reading pauses."""
+"""Operations of one agent at a time; beyond it messages are held back."""
 
 MAX_HELD = 16
 """Messages held back; beyond it reading pauses."""

@@ -41,7 +41,7 @@ class Counts:
     resends: int = _plain("Updates sent again for want of an ack.")
     acks: int = _plain("Updates acknowledged.")
     pings: int = _plain("WebSocket pings sent.")
-    closes: Labelled = _labelled("Agent connections closed by the server.", "code")
+    closes: Labelled = _labelled("Agent connections closed by the server, those for a broken frame left out.", "code")
     dropped: Labelled = _labelled("Agent connections dropped without a handshake: silent or slow peers.", "reason")
     store_errors: int = _plain("Store calls that failed.")
     failures: int = _plain("Unexpected errors; each is in the log.")
