@@ -34,12 +34,12 @@ def test_each_third_party_library_stands_in_one_file() -> None:
 
 
 def test_wire_spelling_stands_in_the_protocol_ring_alone() -> None:
-    """No file outside ``protocol`` spells a field as the wire does."""
+    """No file outside ``protocol`` spells a field as the wire does, but for the black box."""
     words = ("channelID", "pushEndpoint", "messageType")
     wrong = [
         str(path)
         for path in SOURCE.rglob("*.py")
-        if "protocol" not in path.parts
+        if not {"protocol", "conformance"} & set(path.parts)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and node.value in words
     ]

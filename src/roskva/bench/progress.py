@@ -29,13 +29,13 @@ class Progress:
         self._told_at = time.monotonic()
         self._tell(f"{what} …")
 
-    def report(self, done: int, of: int) -> None:
+    def report(self, done: int, of: int, remark: str = "") -> None:
         """Tell how far it is; may be called at any rate."""
         if self._is_rewriting:
-            self._tell(f"{self._what} {done:,} of {of:,}")
+            self._tell(f"{self._what} {done:,} of {of:,}{remark}")
         elif time.monotonic() - self._told_at > _LINE_SECONDS:
             self._told_at = time.monotonic()
-            self._tell(f"{self._what} {done:,} of {of:,}")
+            self._tell(f"{self._what} {done:,} of {of:,}{remark}")
 
     def end(self) -> None:
         """Leave the line empty for what is printed next."""

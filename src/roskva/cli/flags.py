@@ -109,6 +109,17 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(S
             _add_setting(group, setting)
 
 
+def seconds(text: str) -> float:
+    """Read a duration of the command line, for argparse: above 0, at most an hour."""
+    try:
+        read = float(text)
+    except ValueError:
+        read = 0.0
+    if not 0.0 < read <= 3600.0:
+        raise argparse.ArgumentTypeError(f"not seconds: {text[:30]!r}; above 0, at most 3600")
+    return read
+
+
 def spell_default(setting: Setting) -> str:
     """Spell a default as the help shows it."""
     if setting.kind is bool:

@@ -11,7 +11,18 @@ from roskva import __version__
 from roskva.cli.flags import Parser
 from roskva.errors import ConfigError, RoskvaError
 
-COMMANDS: Final = ("serve", "check-config", "print-config", "keygen", "new-epoch", "listen", "put", "bench", "demo")
+COMMANDS: Final = (
+    "serve",
+    "check-config",
+    "print-config",
+    "keygen",
+    "new-epoch",
+    "listen",
+    "put",
+    "bench",
+    "conform",
+    "demo",
+)
 """Each is a module of this package, with ``add_parser(subparsers)`` and ``run(args) -> exit code``."""
 
 FAILED: Final = 1

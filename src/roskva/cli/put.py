@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from roskva.cli.flags import Subparsers
+from roskva.cli.flags import Subparsers, seconds
 from roskva.client.publisher import TIMEOUT, Outcome, Result, put
 from roskva.errors import ConfigError
 
@@ -36,7 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("url", metavar="URL", help="the endpoint, as `roskva listen` prints it")
     parser.add_argument("version", nargs="?", type=_version, metavar="VERSION", help="an integer (the server's clock)")
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, metavar="SECONDS", help=f"for each network step ({TIMEOUT:g})"
+        "--timeout", type=seconds, default=TIMEOUT, metavar="SECONDS", help=f"for each network step ({TIMEOUT:g})"
     )
     parser.set_defaults(func=run)
 
@@ -67,13 +67,3 @@ def _version(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 19:
         raise argparse.ArgumentTypeError(f"not a version: {text[:30]!r}; an integer, 0 or more")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds <= 3600.0:
-        raise argparse.ArgumentTypeError(f"not seconds: {text[:30]!r}; above 0, at most 3600")
-    return seconds

@@ -1,0 +1,19 @@
+"""The cases, a module an area; importing this package makes them all.
+
+A module's name up to ``_`` is its area, and begins the ids of its cases.
+"""
+
+from importlib import import_module
+from typing import Final
+
+from roskva.conformance.case import Case, known_cases
+
+AREAS: Final = ("module",)
+"""The modules, in the order of docs/protocol.md."""
+
+
+def load_cases() -> list[Case]:
+    """Return every case, in order."""
+    for name in AREAS:
+        import_module(f"{__name__}.{name}")
+    return known_cases()

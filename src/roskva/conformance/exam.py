@@ -1,0 +1,167 @@
+"""Own what a case is given: connections to the server under examination, which end with the case."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Self
+from urllib.parse import urlsplit
+
+from roskva.conformance.agent import Agent
+from roskva.conformance.http import Reply, make_key, spell_handshake, spell_request
+from roskva.conformance.stream import Stream, open_stream
+from roskva.conformance.target import Address, Target, read_url
+from roskva.conformance.transcript import Transcript
+from roskva.conformance.verdict import Failed, check
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class Exam:
+    """One case under way; an async context manager.
+
+    Args:
+        target: the server.
+        turn: which of the target's addresses comes first.
+    """
+
+    def __init__(self, target: Target, turn: int = 0) -> None:
+        self.target = target
+        self.transcript = Transcript()
+        self._turn = turn
+        self._streams: list[Stream] = []
+        self._publishers: dict[tuple[str, int], Stream] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for stream in self._streams:
+            stream.abort()
+        await asyncio.sleep(0)
+
+    async def open(self, *, receive_buffer: int = 0) -> Stream:
+        """Connect to where agents do, and say nothing."""
+        return await self._open(self.agents_address(), "agent", receive_buffer)
+
+    async def shake_hands(self, **headers: str | None) -> tuple[Stream, Reply]:
+        """Send a handshake and return the head of its answer; see ``spell_handshake`` (underscores for hyphens)."""
+        address = self.agents_address()
+        stream = await self._open(address, "agent")
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = spell_handshake(address.authority, address.path, make_key(), given)
+        await stream.send(data)
+        reply = await stream.head()
+        stream.note("←", f"HTTP {reply.status} {reply.headers}")
+        return stream, reply
+
+    async def connect(self, *, receive_buffer: int = 0) -> Agent:
+        """Open a WebSocket, and say nothing on it."""
+        address = self.agents_address()
+        stream = await self._open(address, "agent", receive_buffer)
+        await stream.send(spell_handshake(address.authority, address.path, make_key(), {}), "(the usual handshake)")
+        answer = await stream.head()
+        stream.note("←", f"HTTP {answer.status}")
+        if answer.status != 101:
+            raise Failed(f"the handshake was answered {answer.status}")
+        return Agent(stream, answer, self.target.quiet)
+
+    async def agent(self, uaid: str = "", channel_ids: Sequence[str] | None = (), *, receive_buffer: int = 0) -> Agent:
+        """Open a WebSocket and say hello."""
+        agent = await self.connect(receive_buffer=receive_buffer)
+        await agent.hello(uaid, channel_ids)
+        return agent
+
+    async def registered(self, *channel_ids: str) -> tuple[Agent, list[str]]:
+        """Make a new agent with these channels (``a`` if none are given); returns their endpoints too."""
+        agent = await self.agent()
+        return agent, [await agent.register(channel_id) for channel_id in channel_ids or ("a",)]
+
+    async def put(
+        self,
+        endpoint: str,
+        version: object = None,
+        *,
+        body: bytes | None = None,
+        method: str = "PUT",
+        content_type: str | None = FORM,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Reply:
+        """Send a request to an endpoint, on a connection that is kept for the next, and return the answer.
+
+        Args:
+            endpoint: as it was given out.
+            version: makes the body ``version=…``; None: no body.
+            body: to send something else.
+            method: of the request.
+            content_type: None leaves it out.
+            headers: further ones; None leaves one out.
+        """
+        said = body if body is not None else b"" if version is None else f"version={version}".encode()
+        address = self.endpoint_address(endpoint)
+        lines: dict[str, str | None] = {"host": address.authority, "content-type": content_type}
+        data = spell_request(method, address.path, {**lines, **(headers or {})}, said)
+        stream = await self.publisher(endpoint)
+        await stream.send(data)
+        reply = await stream.reply(is_head=method == "HEAD")
+        if reply.headers.get("connection", "").lower() == "close":
+            self._publishers.pop((address.host, address.port), None)
+        return reply
+
+    async def accepted(self, endpoint: str, version: object = None) -> Reply:
+        """PUT a version, which must be accepted."""
+        reply = await self.put(endpoint, version)
+        check(reply.status in (200, 202), f"the PUT of version={version} was answered {reply}, expected 200 or 202")
+        return reply
+
+    async def publisher(self, endpoint: str) -> Stream:
+        """Return the case's connection to an endpoint's host."""
+        address = self.endpoint_address(endpoint)
+        where = (address.host, address.port)
+        if where not in self._publishers:
+            self._publishers[where] = await self._open(address, "publisher")
+        return self._publishers[where]
+
+    async def new_publisher(self, endpoint: str) -> Stream:
+        """Open a further connection to an endpoint's host."""
+        return await self._open(self.endpoint_address(endpoint), "publisher")
+
+    def agents_address(self) -> Address:
+        """Return where the next agent connects."""
+        self._turn += 1
+        return read_url(self.target.urls[self._turn % len(self.target.urls)])
+
+    def endpoint_address(self, endpoint: str) -> Address:
+        """Return where an endpoint is: as given out, or at the target's own address for publishers."""
+        try:
+            address = read_url(endpoint, ("http", "https"))
+            if self.target.http:
+                self._turn += 1
+                base = read_url(self.target.http[self._turn % len(self.target.http)], ("http", "https"))
+                path = base.path.removesuffix("/") + urlsplit(endpoint).path
+                address = Address(base.host, base.port, base.authority, path, base.is_tls)
+        except ValueError as error:
+            raise Failed(f"an endpoint that can't be used: {error}") from None
+        return address
+
+    async def _open(self, address: Address, role: str, receive_buffer: int = 0) -> Stream:
+        name = f"{role}{len(self._streams) + 1}"
+        stream = await open_stream(
+            address,
+            name,
+            self.transcript,
+            patience=self.target.patience,
+            verify=self.target.verify,
+            receive_buffer=receive_buffer,
+        )
+        self._streams.append(stream)
+        return stream
+
+
+def new_uaid() -> str:
+    """Make a UAID that no server knows."""
+    return str(uuid.uuid4())
+
+
+def new_channel_id() -> str:
+    """Make a channelID as browsers do."""
+    return str(uuid.uuid4())
