@@ -2,19 +2,29 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from roskva.conformance.frames import BINARY, CLOSE, PING, PONG, TEXT, read_frame
+from roskva.conformance.frames import CONTINUATION as CONT
+from roskva.conformance.frames import frame as spell_frame
 from tests.kit.agent import Message
 from tests.kit.http import PATIENCE, Reply
 from tests.kit.stream import Stream, streaming
 
-CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+__all__ = [
+    "BINARY", "CLOSE", "CONT", "HELLO", "MASK", "PING", "PONG", "TEXT", "Frame", "Wire", "close_frame", "frame",
+    "frame_message", "handshake", "open_wire", "read_server_frames",
+]  # fmt: skip
 
 MASK = b"\x01\x02\x03\x04"
 
 HELLO = b'{"messageType":"hello","uaid":"","channelIDs":[]}'
+
+frame = functools.partial(spell_frame, mask=MASK)
+"""Spell a frame, right or wrong, with one mask for all, so that a test's bytes are the same in each run."""
 
 
 class Frame(NamedTuple):
@@ -25,35 +35,9 @@ class Frame(NamedTuple):
     fin: bool = True
 
 
-def frame(
-    payload: bytes = b"",
-    opcode: int = TEXT,
-    *,
-    fin: bool = True,
-    rsv: int = 0,
-    mask: bytes | None = MASK,
-    spell: int = 0,
-    claim: int | None = None,
-) -> bytes:
-    """Spell a frame, right or wrong.
-
-    Args:
-        payload: what is masked.
-        opcode: any of 0 to 15.
-        fin: it ends a message.
-        rsv: the three reserved bits, 0 to 7.
-        mask: the key; None leaves the frame unmasked.
-        spell: bytes of the extended length (2 or 8), if not the shortest.
-        claim: the payload's length, if not the truth.
-    """
-    size = len(payload) if claim is None else claim
-    spell = spell or (0 if size < 126 else 2 if size < 65536 else 8)
-    short = {0: size, 2: 126, 8: 127}[spell] | (0x80 if mask is not None else 0)
-    head = bytes((fin << 7 | rsv << 4 | opcode, short)) + size.to_bytes(8, "big")[8 - spell :]
-    if mask is None:
-        return head + payload
-    key = (mask * (len(payload) // 4 + 1))[: len(payload)]
-    return head + mask + bytes(byte ^ by for byte, by in zip(payload, key, strict=True))
+def close_frame(code: int | None = 1000, reason: bytes = b"") -> bytes:
+    """Spell a Close frame; a ``code`` of None leaves it empty."""
+    return frame(b"" if code is None else code.to_bytes(2, "big") + reason, CLOSE)
 
 
 def frame_message(message: object) -> bytes:
@@ -61,23 +45,17 @@ def frame_message(message: object) -> bytes:
     return frame(json.dumps(message).encode())
 
 
-def close_frame(code: int | None = 1000, reason: bytes = b"") -> bytes:
-    """Spell a Close frame."""
-    return frame(b"" if code is None else code.to_bytes(2, "big") + reason, CLOSE)
-
-
 def read_server_frames(data: bytes) -> list[Frame]:
     """Read whole frames of a server, which must be unmasked and without reserved bits."""
     frames: list[Frame] = []
     while data:
-        assert data[1] < 0x80, "masked"
-        assert data[0] & 0x70 == 0, "reserved bits"
-        spell = {126: 2, 127: 8}.get(data[1], 0)
-        size = int.from_bytes(data[2 : 2 + spell], "big") if spell else data[1]
-        end = 2 + spell + size
-        assert len(data) >= end, "a part of a frame"
-        frames.append(Frame(data[0] & 0x0F, data[2 + spell : end], data[0] >= 0x80))
-        data = data[end:]
+        found = read_frame(data)
+        assert found is not None, "a part of a frame"
+        each, size = found
+        assert not each.is_masked, "masked"
+        assert each.rsv == 0, "reserved bits"
+        frames.append(Frame(each.opcode, each.payload, each.fin))
+        data = data[size:]
     return frames
 
 
