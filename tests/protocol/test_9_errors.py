@@ -69,6 +69,18 @@ async def test_nothing_else_is_echoed(server: Server, sent: dict[str, Any], _ech
         assert SECRET not in str(await agent.socket.recv())
 
 
+@pytest.mark.parametrize("name", ["ack", "register", "unregister"])
+@on_a_node()
+async def test_malformed_before_hello(server: Server, name: str) -> None:
+    """§4.5, §5.1, §8.4: what may not come before hello closes the socket also if it is malformed."""
+    sent, echo = REFUSED[name]
+    async with server.agent() as agent:
+        reply = await agent.ask(sent)
+        assert reply.pop("reason")
+        assert reply == {**echo, "status": 401, "error": "Invalid Command"}
+        assert await agent.wait_closed() == 1008
+
+
 @pytest.mark.parametrize(
     "kind",
     [

@@ -171,6 +171,8 @@ class Session:
         return encode(HelloReply(self._spelling or spell_uaid(self.uaid)))
 
     def _is_fatal(self, error: InvalidCommandError) -> bool:
+        if self.phase is Phase.NEW and error.message_type:
+            return True  # only hello may come first, and ping (§4.5, §5.1, §8.4)
         match error.closes:
             case Closes.NEVER:
                 return False
