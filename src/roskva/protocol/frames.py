@@ -21,6 +21,9 @@ except ImportError:  # a platform without the library's C extension
 MAX_MESSAGE: Final = 256 * 1024
 """Largest message in bytes (§2.4)."""
 
+MAX_CONTROL: Final = 125
+"""Largest payload in bytes of a control frame (RFC 6455 §5.5)."""
+
 PING: Final = b"\x89\x00"
 
 _TEXT: Final = 0x81
@@ -70,13 +73,23 @@ def split_text(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 class _TextProtocol(Protocol):
-    """The library's protocol, failing at a binary frame itself: nothing behind it in the same read counts."""
+    """The library's protocol, with three rules of ours; where it fails nothing behind in the same read counts.
+
+    It counts a control frame amid a message as a part of it, so it is given room for one, and the message is
+    measured here; and it refuses a Close there, which RFC 6455 §5.4 allows.
+    """
 
     def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self.fail(1003, "text only")
-        else:
-            super().recv_frame(frame)
+        match frame.opcode:
+            case Opcode.BINARY:
+                self.fail(1003, "text only")
+                return
+            case Opcode.TEXT | Opcode.CONT if (self.current_size or 0) + len(frame.data) > MAX_MESSAGE:
+                self.fail(1009, "the message is too long")
+                return
+            case Opcode.CLOSE:
+                self.current_size = None  # what it was part of will never be whole
+        super().recv_frame(frame)
 
 
 class FrameReader:
@@ -91,7 +104,7 @@ class FrameReader:
     def __init__(self, now: float) -> None:
         self.waits_since = now
         """Since when a message is unfinished, in monotonic seconds; the shell bounds the wait."""
-        self._protocol = _TextProtocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
+        self._protocol = _TextProtocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE + MAX_CONTROL)
         self._parts = bytearray()  # of a fragmented message
         self._fed = 0  # bytes received
         self._read = 0  # bytes of them that made whole frames

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from roskva.protocol.frames import MAX_MESSAGE, PING, FrameReader, accept_key, frame_text, split_text
+from roskva.protocol.frames import MAX_CONTROL, MAX_MESSAGE, PING, FrameReader, accept_key, frame_text, split_text
 from tests.kit.reading import read_frames
 from tests.kit.wire import BINARY, CLOSE, CONT, PONG, TEXT, Frame, close_frame, frame, read_server_frames
 from tests.kit.wire import PING as PING_OPCODE
@@ -70,9 +70,9 @@ LAST: dict[str, tuple[bytes, list[bytes], list[Frame]]] = {
         [closed(1002)],
     ),
     "close within fragments": (
-        frame(HELLO, fin=False) + close_frame(),
+        frame(HELLO, fin=False) + close_frame(4000),
         [],
-        [closed(1002)],
+        [closed(4000)],
     ),
     "close of one byte": (frame(b"\x03", CLOSE), [], [closed(1002)]),
     "close with a bad code": (close_frame(1005), [], [closed(1002)]),
@@ -138,18 +138,27 @@ def test_long_messages(size: int) -> None:
     assert read_frames(frame(payload[:9], fin=False), frame(payload[9:], CONT)) == ([payload], [], False)
 
 
+def test_control_frames_are_no_part_of_a_message() -> None:
+    """§2.4: a ping amid a message of the largest size doesn't count towards it."""
+    size = MAX_MESSAGE - 9
+    data = frame(b"x" * size, fin=False) + frame(b"p" * MAX_CONTROL, PING_OPCODE) + frame(b"x" * 9, CONT)
+    assert read_frames(data) == ([b"x" * MAX_MESSAGE], [Frame(PONG, b"p" * MAX_CONTROL)], False)
+
+
 @pytest.mark.parametrize(
     "data",
     [
-        frame(b"", claim=MAX_MESSAGE + 1),
+        frame(b"x" * (MAX_MESSAGE + 1)),
+        frame(b"", claim=MAX_MESSAGE + MAX_CONTROL + 1),
         frame(b"", claim=2**63 - 1),
-        frame(b"x" * 9, fin=False) + frame(b"", CONT, claim=MAX_MESSAGE - 8),
+        frame(b"x" * 9, fin=False) + frame(b"", CONT, claim=MAX_MESSAGE - 8 + MAX_CONTROL),
+        frame(b"x" * 9, fin=False) + frame(b"x" * (MAX_MESSAGE - 8), CONT),
         frame(b"x" * MAX_MESSAGE, fin=False) + frame(b"x", CONT, fin=False),
     ],
-    ids=["a byte more", "all there is", "in fragments", "in a fragment more"],
+    ids=["a byte more", "far more", "all there is", "far more in fragments", "in fragments", "in a fragment more"],
 )
 def test_too_long_messages(data: bytes) -> None:
-    """§2.4: a message above 256 KiB is refused with 1009 as soon as it claims to be."""
+    """§2.4: a message above 256 KiB is refused with 1009, and one of far more as soon as it claims to be."""
     payloads, [answer], _ = read_frames(data)
     assert (payloads, answer) == ([], closed(1009))
 
