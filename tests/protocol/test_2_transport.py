@@ -211,6 +211,38 @@ async def test_silent_peer_is_dropped(server: Server) -> None:
 
 
 @on_a_node()
+async def test_nobody_is_dropped_unasked(server: Server) -> None:
+    """§2.6: after a stall longer than both times the peer gets its PING first, and the whole wait for its answer."""
+    async with server.wire() as wire:
+        await wire.ask(json.loads(HELLO))
+        server.clock.advance(400.0)
+        server.node.shell.tick()
+        assert await wire.read_frame() == Frame(PING, b"")
+        server.let_pass(28)
+        await wire.send(frame(b"", PONG))
+        await wire.say({"messageType": "purge"})
+        assert await wire.read_frame() == Frame(TEXT, b"{}")
+        server.let_pass(10)
+        await wire.say({"messageType": "purge"})
+        assert await wire.read_frame() == Frame(TEXT, b"{}")
+
+
+@pytest.mark.parametrize("silence", [1, 2])
+@on_a_node(ping_interval=2.0, pong_timeout=5.0)
+async def test_each_silence_is_asked_about(server: Server, silence: int) -> None:
+    """§2.6: a peer that answers each PING, soon or late, stays, also where the wait is longer than the interval."""
+    async with server.wire() as wire:
+        await wire.ask(json.loads(HELLO))
+        for _ in range(6):
+            server.let_pass(3)
+            assert await wire.read_frame() == Frame(PING, b"")
+            server.let_pass(silence)
+            await wire.send(frame(b"", PONG))
+            await wire.say({"messageType": "purge"})
+            assert await wire.read_frame() == Frame(TEXT, b"{}")
+
+
+@on_a_node()
 async def test_tcp_keep_alive(server: Server) -> None:
     """§2.6: TCP keep-alive probes begin after 180 s."""
     async with server.wire():

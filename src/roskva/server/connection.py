@@ -39,7 +39,7 @@ class AgentConnection(asyncio.Protocol):
     """One agent's WebSocket. It is a ``registry.presence.Seat`` and a ``state.deadlines.Due``."""
 
     __slots__ = (
-        "_blocked_at", "_clerk", "_corked", "_deaf", "_heard_at", "_held", "_outbox", "_peer", "_pinged", "_reader",
+        "_blocked_at", "_clerk", "_corked", "_deaf", "_heard_at", "_held", "_outbox", "_peer", "_pinged_at", "_reader",
         "_session", "_shell", "_transport", "_under_way", "base", "bucket", "enrolled", "is_closing", "seat",
         "wakeup",
     )  # fmt: skip
@@ -54,11 +54,10 @@ class AgentConnection(asyncio.Protocol):
         self._outbox: Outbox | None = None
         self._held: deque[bytes] | None = None  # messages behind a hello, or behind too many operations
         self._deaf: dict[ChannelId, None] | None = None  # unregistered here: a late hint must not be heard
-        self._heard_at = self._shell.second
+        self._heard_at = self._pinged_at = self._shell.second
         self._blocked_at: float | None = None  # since when the peer leaves its socket unread
         self._under_way = 1  # the socket itself; whoever ends last leaves the seat
         self._corked = True
-        self._pinged = False
         self.base = base
         """Where the endpoints of this agent begin, as ``https://host``."""
         self.enrolled = Enrolled.NO
@@ -173,7 +172,7 @@ class AgentConnection(asyncio.Protocol):
             self.close(POLICY_VIOLATION, "no hello in time")
         elif self._blocked_at is not None and now - self._blocked_at >= config.slow_reader_timeout:
             self._drop("slow")
-        elif now >= self._silent_at() + config.pong_timeout:
+        elif self._is_asked and now >= self._pinged_at + config.pong_timeout:
             self._drop("silent")
         elif self._reader is not None and now - self._reader.waits_since >= config.hello_timeout:
             self.close(POLICY_VIOLATION, "a message did not come whole in time")
@@ -181,6 +180,11 @@ class AgentConnection(asyncio.Protocol):
             self._ping_if_silent(now)
             self._send_again()
             self._rearm()
+
+    @property
+    def _is_asked(self) -> bool:
+        """Tell whether the peer was pinged, and not heard since."""
+        return self._pinged_at > self._heard_at
 
     def _silent_at(self) -> float:
         """Return when the peer has been silent for long: a second late, as ``_heard_at`` may be one early."""
@@ -191,11 +195,10 @@ class AgentConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _ping_if_silent(self, now: float) -> None:
-        is_silent = now >= self._silent_at()
-        if is_silent and not self._pinged:
+        if not self._is_asked and now >= self._silent_at():
             self._shell.counts.pings += 1
             self._transport.write(PING)
-        self._pinged = is_silent
+            self._pinged_at = self._shell.second
 
     def _send_again(self) -> None:
         counts = self._shell.counts
@@ -205,7 +208,9 @@ class AgentConnection(asyncio.Protocol):
 
     def _rearm(self) -> None:
         config = self._shell.config
-        at = self._silent_at() + (config.pong_timeout if self._pinged else 0.0)
+        at = self._silent_at()
+        if self._is_asked:  # if it answers, its next silence may begin at once
+            at = self._pinged_at + min(config.pong_timeout, config.ping_interval + 1.0)
         if self._outbox is not None and self._outbox.due_at is not None and self._blocked_at is None:
             at = min(at, self._outbox.due_at)
         if self._blocked_at is not None:
