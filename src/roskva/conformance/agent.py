@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -71,29 +72,24 @@ class Agent:
 
     async def text(self, what: str = "message", patience: float | None = None) -> str:
         """Return the next text message, joined if it came in fragments."""
-        parts: list[bytes] = []
-        while True:
-            found = await self.frame(what, patience)
-            if found is None:
-                raise Failed(f"the connection ended, where a {what} had to come")
-            match found.opcode:
-                case 0x9:
-                    await self.send(found.payload, PONG)
-                case 0xA:
-                    pass
-                case 0x8:
-                    raise Failed(f"closed with {found.code}, where a {what} had to come")
-                case _:
-                    expected = CONTINUATION if parts else TEXT
-                    same("opcode", found.opcode, expected)
-                    parts.append(found.payload)
-                    if found.fin:
-                        return _decode(b"".join(parts))
+        limit = self.stream.patience if patience is None else patience
+        try:
+            # Around all frames: a server that pings must not be waited for without end.
+            async with asyncio.timeout(limit):
+                return await self._text(what, limit)
+        except TimeoutError:
+            raise Failed(f"no {what} within {limit:g} s") from None
 
     async def ask(self, message: object, what: str = "reply") -> Message:
         """Send a message and return the next that comes."""
         await self.say(message)
         return await self.hear(what)
+
+    async def is_refused(self, message: object) -> Message:
+        """Send a message, which must be answered 401, and return the answer."""
+        reply = await self.ask(message, "refusal")
+        same("status", reply.get("status"), 401)
+        return reply
 
     async def hello(self, uaid: object = "", channel_ids: Sequence[object] | None = (), **fields: object) -> Message:
         """Say hello and return the reply, which must be a good one; a ``channel_ids`` of None leaves the list out."""
@@ -165,17 +161,27 @@ class Agent:
             assert found is not None
             if found.opcode == PONG and found.payload == _FENCE:
                 return heard
+            if found.opcode == PING:
+                await self.send(found.payload, PONG)
             if found.opcode == TEXT:
                 heard.append(json.loads(found.payload))
 
+    async def listen(self, seconds: float) -> list[Message]:
+        """Return the messages that come in this time, or a little more; pings are answered meanwhile."""
+        heard: list[Message] = []
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            heard += await self.drain_quietly()
+        return heard
+
     async def wait_closed(self, patience: float | None = None) -> Closed:
         """Wait for the server to close; what still comes before is passed over."""
-        while True:
-            found = await self.frame("close", patience)
-            if found is None:
-                return Closed(None)
-            if found.opcode == CLOSE:
-                return Closed(found.code, found.payload[2:].decode(errors="replace"))
+        limit = self.stream.patience if patience is None else patience
+        try:
+            async with asyncio.timeout(limit):
+                return await self._closed(limit)
+        except TimeoutError:
+            raise Failed(f"no close within {limit:g} s") from None
 
     async def is_closed_with(self, *codes: int, patience: float | None = None) -> None:
         """Check that the next frame is a Close with one of these codes."""
@@ -191,6 +197,34 @@ class Agent:
         closed = await self.wait_closed()
         self.stream.abort()
         return closed
+
+    async def _text(self, what: str, patience: float) -> str:
+        parts: list[bytes] = []
+        while True:
+            found = await self.frame(what, patience)
+            if found is None:
+                raise Failed(f"the connection ended, where a {what} had to come")
+            match found.opcode:
+                case 0x9:
+                    await self.send(found.payload, PONG)
+                case 0xA:
+                    pass
+                case 0x8:
+                    raise Failed(f"closed with {found.code}, where a {what} had to come")
+                case _:
+                    expected = CONTINUATION if parts else TEXT
+                    same("opcode", found.opcode, expected)
+                    parts.append(found.payload)
+                    if found.fin:
+                        return _decode(b"".join(parts))
+
+    async def _closed(self, patience: float) -> Closed:
+        while True:
+            found = await self.frame("close", patience)
+            if found is None:
+                return Closed(None)
+            if found.opcode == CLOSE:
+                return Closed(found.code, found.payload[2:].decode(errors="replace"))
 
 
 def update(channel_id: str, version: object) -> Message:

@@ -76,6 +76,12 @@ class Exam:
         agent = await self.agent()
         return agent, [await agent.register(channel_id) for channel_id in channel_ids or ("a",)]
 
+    async def with_a_channel(self) -> tuple[Agent, str, str]:
+        """Make a new agent with one channel, named as browsers name theirs; returns its channelID and endpoint too."""
+        channel_id = new_channel_id()
+        agent, [endpoint] = await self.registered(channel_id)
+        return agent, channel_id, endpoint
+
     async def put(
         self,
         endpoint: str,

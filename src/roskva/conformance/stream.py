@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import TypeVar
 
-from roskva.conformance.frames import read_frame
+from roskva.conformance.frames import PONG, frame, read_frame
 from roskva.conformance.http import Reply, read_head
 from roskva.conformance.target import Address
 from roskva.conformance.transcript import Transcript
@@ -128,9 +128,33 @@ class Stream:
         if self._data:
             raise Failed(f"the server sent {self._said()}")
 
+    async def is_lost(self, seconds: float) -> bool:
+        """Tell whether the server, which ended its side, lets go of the connection altogether within a time.
+
+        It shows only by sending: empty pongs, which a server that still holds the connection passes over.
+        """
+        ends_at = asyncio.get_running_loop().time() + seconds
+        while not self._writer.transport.is_closing():
+            if asyncio.get_running_loop().time() >= ends_at:
+                return False
+            self._writer.write(frame(b"", PONG))
+            await asyncio.sleep(0.05)
+        self.note("←", "the connection is gone")
+        return True
+
     def stop_reading(self) -> None:
         """Leave what the server sends in the kernel's buffers, until the next read."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's stub knows no duplex transport
+
+    async def is_stuck(self, seconds: float) -> bool:
+        """Tell whether nothing of what is to be sent leaves for a time, as the server doesn't read."""
+        waiting = self._writer.transport.get_write_buffer_size()
+        for _ in range(3):
+            # Three looks: one alone may come late, after a pause of ours.
+            await asyncio.sleep(seconds / 3)
+            if not waiting or self._writer.transport.get_write_buffer_size() != waiting:
+                return False
+        return True
 
     def half_close(self) -> None:
         """Say that nothing more is sent, and read on."""
@@ -164,6 +188,8 @@ class Stream:
         """Read more; tells whether there was."""
         if self._is_at_end:
             return False
+        # The reader resumes only what it has paused itself.
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
         try:
             data = await self._reader.read(65536)
         except OSError:
