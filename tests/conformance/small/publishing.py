@@ -20,7 +20,7 @@ class Publishing:
     """Answers requests that are no handshakes."""
 
     allow = "PUT, POST, OPTIONS"
-    methods = ("PUT", "POST")
+    methods: tuple[str, ...] = ("PUT", "POST")
     versions: type[VersionReader] = VersionReader
 
     def __init__(self, server: "SmallServer") -> None:

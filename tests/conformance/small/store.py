@@ -178,8 +178,12 @@ class Store:
 
     def is_full(self, uaid: str, channel_id: str) -> bool:
         """§4.3: tell whether one more channel would be too many."""
+        agent, limit = self.find(uaid), self.server.channels_per_agent
+        # Asked at each register: live channels are counted only where there may be too many.
+        if agent is None or len(agent.channels) < limit:
+            return False
         live = self.live(uaid)
-        return channel_id not in live and len(live) >= self.server.channels_per_agent
+        return channel_id not in live and len(live) >= limit
 
     def register(self, uaid: str, channel_id: str, spelling: str) -> None:
         """Make a channel live; a repeat changes the spelling only."""
