@@ -1,13 +1,18 @@
-"""The tables of docs/operate.md, generated from the code: ``python -m tests.docs.tables`` writes them."""
+"""The tables of the documents, generated from the code: ``python -m tests.docs.tables`` writes them."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from roskva.cli.flags import GROUPS, spell_default
 from roskva.cli.settings import SETTINGS
+from roskva.conformance.cases import load_cases
+from roskva.conformance.report import TITLES
 from roskva.server.metrics import GAUGES, Counts
 
 OPERATE = Path("docs/operate.md")
+CONFORMANCE = Path("docs/conformance.md")
 
 
 def settings_table() -> str:
@@ -32,14 +37,53 @@ def metrics_table() -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def with_tables(text: str) -> str:
-    """Return the document with its tables as they should be."""
-    for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
+def cases_table() -> str:
+    """List every conformance case by section."""
+    cases = load_cases()
+    lines = ["", f"{len(cases)} cases; those marked *slow* wait for the server's timers."]
+    for number, title in TITLES.items():
+        of_section = [case for case in cases if case.is_of(number)]
+        if of_section:
+            lines += [
+                "",
+                f"### §{number} {title}",
+                "",
+                "| case | § | | it passes if this is true |",
+                "|---|---|---|---|",
+            ]
+        for case in of_section:
+            kind = f"{case.level.value}, slow" if case.slow else case.level.value
+            lines.append(f"| `{case.id}` | {case.section} | {kind} | {_cell(case.sentence)} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def differences_table() -> str:
+    """List every case whose failure the profile ``interop`` accepts, with the reason."""
+    lines = ["", "| case | why it is accepted |", "|---|---|"]
+    lines += [f"| `{case.id}` | {_cell(case.differs)} |" for case in load_cases() if case.differs]
+    return "\n".join(lines) + "\n\n"
+
+
+TABLES: Final[dict[Path, dict[str, Callable[[], str]]]] = {
+    OPERATE: {"settings": settings_table, "metrics": metrics_table},
+    CONFORMANCE: {"differences": differences_table, "cases": cases_table},
+}
+
+
+def with_tables(path: Path) -> str:
+    """Return a document with its tables as they should be."""
+    text = path.read_text(encoding="utf-8")
+    for name, table in TABLES[path].items():
         start = text.index("\n", text.index(f"<!-- {name}:")) + 1
         end = text.index(f"<!-- end of {name} -->")
-        text = text[:start] + table + text[end:]
+        text = text[:start] + table() + text[end:]
     return text
 
 
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
 if __name__ == "__main__":
-    OPERATE.write_text(with_tables(OPERATE.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in TABLES:
+        document.write_text(with_tables(document), encoding="utf-8")

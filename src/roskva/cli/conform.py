@@ -12,7 +12,7 @@ from roskva.cli.flags import Subparsers, seconds
 from roskva.conformance.case import Case
 from roskva.conformance.cases import load_cases
 from roskva.conformance.report import tell_failures, tell_skipped, tell_table, tell_verdict, to_json, to_junit
-from roskva.conformance.runner import Result, Unreachable, examine, reach, select
+from roskva.conformance.runner import Result, Speed, Unreachable, examine, reach, select
 from roskva.conformance.target import Target, read_url
 from roskva.conformance.verdict import Outcome
 from roskva.errors import ConfigError
@@ -60,7 +60,9 @@ def add_parser(subparsers: Subparsers) -> None:
     which = parser.add_argument_group("Which cases")
     which.add_argument("--section", action="append", default=[], metavar="N", help="of a section, as 4 or 3.2")
     which.add_argument("--only", action="append", default=[], metavar="ID", help="this one; * and ? match; repeatable")
-    which.add_argument("--slow", action="store_true", help="also those that wait for the server's timers (minutes)")
+    for flag, speed, text in (("--slow", Speed.ALL, "also"), ("--slow-only", Speed.SLOW, "only")):
+        help_text = f"{text} those that wait for the server's timers (minutes)"
+        which.add_argument(flag, action="store_const", dest="speed", const=speed, default=Speed.FAST, help=help_text)
     which.add_argument(
         "--profile", choices=("strict", "interop"), default="strict", help="interop accepts what is known to differ"
     )
@@ -77,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: The arguments can't be used.
     """
-    cases = select(load_cases(), sections=args.section, ids=args.only, with_slow=args.slow or args.list)
+    speed = Speed.ALL if args.list else args.speed
+    cases = select(load_cases(), sections=args.section, ids=args.only, speed=speed)
     if not cases:
         raise ConfigError("no such case; roskva conform --list shows them")
     if args.list:

@@ -11,7 +11,7 @@ from roskva.conformance.runner import Result, count, failures
 from roskva.conformance.verdict import Outcome
 
 TITLES: Final = {
-    "1": "the module test",
+    "1": "the promise",
     "2": "transport and frames",
     "3": "hello",
     "4": "register",

@@ -1,6 +1,7 @@
 """Own the running of cases side by side, each on connections of its own, and how each ended."""
 
 import asyncio
+import enum
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,14 @@ SIDE_BY_SIDE: Final = 24
 
 CASE_PATIENCES: Final = 12.0
 """How often a case may need the target's patience before it is given up; slow cases have no such end."""
+
+
+class Speed(enum.Enum):
+    """Which cases are chosen: those that wait for the server's timers, the others, or all."""
+
+    FAST = "fast"
+    SLOW = "slow"
+    ALL = "all"
 
 
 class Unreachable(Exception):  # noqa: N818
@@ -64,18 +73,18 @@ async def reach(target: Target) -> None:
 
 
 def select(
-    cases: Sequence[Case], *, sections: Sequence[str] = (), ids: Sequence[str] = (), with_slow: bool = False
+    cases: Sequence[Case], *, sections: Sequence[str] = (), ids: Sequence[str] = (), speed: Speed = Speed.FAST
 ) -> list[Case]:
     """Choose cases: of these sections, with these ids (``*`` and ``?`` stand for characters); empty: all.
 
-    A slow case is chosen if it is asked for, or named by its whole id.
+    A case that is named by its whole id is chosen whatever its speed is.
     """
     return [
         case
         for case in cases
         if (not sections or any(case.is_of(section) for section in sections))
         and (not ids or any(fnmatchcase(case.id, pattern) for pattern in ids))
-        and (with_slow or not case.slow or case.id in ids)
+        and (speed is Speed.ALL or case.slow == (speed is Speed.SLOW) or case.id in ids)
     ]
 
 

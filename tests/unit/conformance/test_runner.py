@@ -5,7 +5,7 @@ import pytest
 
 from roskva.conformance.case import Case, Level
 from roskva.conformance.exam import Exam
-from roskva.conformance.runner import Result, Unreachable, examine, examine_one, reach, select
+from roskva.conformance.runner import Result, Speed, Unreachable, examine, examine_one, reach, select
 from roskva.conformance.target import Target
 from roskva.conformance.verdict import Failed, Outcome, Skipped
 
@@ -126,7 +126,8 @@ def test_selection() -> None:
         return [each.id for each in select(cases, **how)]  # type: ignore[arg-type]
 
     assert chosen() == ["hello.3-a", "ack.8-b"]
-    assert chosen(with_slow=True) == ["hello.3-a", "ack.8-b", "ack.8-c"]
+    assert chosen(speed=Speed.ALL) == ["hello.3-a", "ack.8-b", "ack.8-c"]
+    assert chosen(speed=Speed.SLOW) == ["ack.8-c"]
     assert chosen(sections=["3"]) == chosen(sections=["3.2"]) == ["hello.3-a"]
     assert chosen(sections=["8"]) == chosen(ids=["ack.*"]) == ["ack.8-b"]
     assert chosen(ids=["ack.8-c"]) == ["ack.8-c"]

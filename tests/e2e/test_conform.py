@@ -1,0 +1,135 @@
+"""``roskva conform`` as anyone runs it, and what it says of our own server: a process on SQLite."""
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from roskva.conformance.cases import load_cases
+from tests.conformance.saboteurs.module import RefusesMalformedUaids
+from tests.kit.process import ROSKVA, serving
+
+PATIENCE = 110.0
+
+HASTE = tuple(f"--{name}={seconds}" for name, seconds in (
+    ("hello-timeout", 1), ("ping-interval", 1), ("pong-timeout", 1), ("resend-interval", 1),
+))  # fmt: skip
+
+
+class Conform:
+    """A finished ``roskva conform``."""
+
+    def __init__(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*ROSKVA, "conform", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        self.code, self.told, self.news = done.returncode, done.stdout, done.stderr
+
+
+def passed_of(path: Path) -> dict[str, Any]:
+    """Return the report, of which each case must have passed."""
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    assert [(case["id"], case["seen"]) for case in report["cases"] if case["outcome"] != "passed"] == []
+    return report
+
+
+def test_our_server_passes_every_fast_case(tmp_path: Path) -> None:
+    """With its defaults, on SQLite, with no exception."""
+    with serving(tmp_path / "data") as server:
+        conform = Conform(server.url, "--json", str(tmp_path / "report.json"))
+    assert conform.code == 0, conform.told
+    assert len(passed_of(tmp_path / "report.json")["cases"]) == sum(not case.slow for case in load_cases())
+
+
+def test_our_server_passes_every_slow_case(tmp_path: Path) -> None:
+    """With short timers, that both sides are told."""
+    slow = [case.id for case in load_cases() if case.slow]
+    with serving(tmp_path / "data", *HASTE) as server:
+        conform = Conform(server.url, "--slow-only", *HASTE, "--json", str(tmp_path / "report.json"))
+    assert conform.code == 0, conform.told
+    assert len(passed_of(tmp_path / "report.json")["cases"]) == len(slow)
+
+
+def test_a_broken_server_fails_with_transcripts(tmp_path: Path) -> None:
+    """Exit code 1; the report shows the rule, what was seen and both directions; JUnit has it as a failure."""
+
+    async def run() -> Conform:
+        async with RefusesMalformedUaids().running() as server:
+            chosen = ("--only", "module.*", "--junit", str(tmp_path / "junit.xml"))
+            return await asyncio.to_thread(Conform, server.url, *chosen)
+
+    conform = asyncio.run(run())
+    assert conform.code == 1
+    assert "rule: An agent that says hello" in conform.told
+    assert "seen: status of the hello: 401, expected 200" in conform.told
+    assert 'agent1 → {"messageType": "hello", "uaid": "test"' in conform.told
+    assert "agent1 ← [text]" in conform.told
+    assert "failed: 1 must of 1 tried" in conform.told
+    assert Xml.parse(tmp_path / "junit.xml").getroot().get("failures") == "1"
+
+
+def test_interop_accepts_what_is_known_to_differ() -> None:
+    """The same failure with the profile: told as a difference, exit code 0."""
+
+    async def run() -> Conform:
+        async with RefusesMalformedUaids().running() as server:
+            return await asyncio.to_thread(Conform, server.url, "--only", "module.*", "--profile", "interop")
+
+    conform = asyncio.run(run())
+    assert conform.code == 0, conform.told
+    assert "differs  module.1-test-of-the-first-project: status of the hello: 401, expected 200" in conform.told
+
+
+def test_several_addresses_take_turns(tmp_path: Path) -> None:
+    """Several URLs are nodes of one cluster, and --http moves the endpoints."""
+    with serving(tmp_path / "data", "--public-url", "http://push.invalid") as server:
+        other = server.url.replace("127.0.0.1", "localhost")
+        only = ("--only", "module.*")
+        assert Conform(server.url, *only).code == 1
+        assert Conform(server.url, other, *only, "--http", f"http://127.0.0.1:{server.port}/").code == 0
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/", "ws://nobody.invalid/"])
+def test_a_server_that_is_not_there(url: str) -> None:
+    """Exit code 2 and a line that says so."""
+    conform = Conform(url)
+    assert conform.code == 2
+    assert conform.news.splitlines()[-1].startswith(f"roskva: can't be reached: {url}: can't connect to ")
+
+
+def test_a_server_of_another_kind(tmp_path: Path) -> None:
+    """What answers is no WebSocket: exit code 2."""
+    with serving(tmp_path / "data") as server:
+        conform = Conform(f"ws://127.0.0.1:{server.admin_port}/")
+    assert conform.code == 2
+    assert "the handshake was answered 4" in conform.news
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "which server?"),
+        (("http://127.0.0.1/",), "not a URL of ws or wss"),
+        (("ws://127.0.0.1/", "--http", "ws://a/"), "not a URL of http or https"),
+        (("ws://127.0.0.1/", "--only", "nothing"), "no such case"),
+        (("ws://127.0.0.1/", "--section", "99"), "no such case"),
+        (("ws://127.0.0.1/", "--quiet", "no"), "not seconds"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...], said: str) -> None:
+    """One readable line, exit code 2."""
+    conform = Conform(*arguments)
+    assert conform.code == 2
+    assert len(conform.news.splitlines()) == 1
+    assert said in conform.news
+
+
+def test_the_list() -> None:
+    """Every case, the slow ones too, a line each."""
+    conform = Conform("--list")
+    assert conform.code == 0
+    assert [line.split()[0] for line in conform.told.splitlines()] == [case.id for case in load_cases()]
