@@ -102,6 +102,21 @@ def test_failed_commit_fails_its_calls_alone() -> None:
     run(main())
 
 
+def test_failed_call_leaves_its_commit() -> None:
+    """A StoreError among a commit's results fails its call alone."""
+
+    async def main() -> None:
+        backend = Backend()
+        futures = [backend.batch.submit(call) for call in "abc"]
+        await turns(1)
+        backend.batch.answer(["A", StoreError("b is on fire"), "C"])
+        first, second, third = await asyncio.gather(*futures, return_exceptions=True)
+        assert (first, third) == ("A", "C")
+        assert isinstance(second, StoreError)
+
+    run(main())
+
+
 def test_overdue_commit_fails_all() -> None:
     """A commit without an answer in time fails its calls and those behind it; while it is stuck calls fail at once."""
 

@@ -87,10 +87,14 @@ class Batch(Generic[Call]):
         return future
 
     def answer(self, results: Iterable[object]) -> None:
-        """Deliver the results of the commit under way, in the order of its calls."""
+        """Deliver the results of the commit under way, in the order of its calls; a StoreError fails its call alone."""
         if not self._stuck:
             for future, result in zip(self._flying, results, strict=True):
-                if not future.done():
+                if future.done():
+                    continue
+                if isinstance(result, StoreError):
+                    future.set_exception(result)
+                else:
                     future.set_result(result)
         self._land()
 
