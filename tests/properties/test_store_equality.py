@@ -1,4 +1,4 @@
-"""SQLite answers as memory does, whatever is asked, in any turns, across restarts and leaps of the clock."""
+"""SQLite and Valkey answer as memory does, whatever is asked, in any turns, across restarts and leaps of the clock."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roskva.store.base import TOMBSTONE_SECONDS, UNSEEN_SECONDS, Store
@@ -16,8 +17,10 @@ from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_calls import Work, reap
 from roskva.store.sqlite_file import Synchronous, open_file
+from roskva.store.valkey import ValkeyStore
 from roskva.testing import FakeClock
 from roskva.types import MAX_VERSION, Ack, ChannelId, NodeId, Place, Uaid
+from tests.kit.valkey import Servers
 
 AGENTS = [Uaid(bytes([number]) * 16) for number in (1, 2)]
 CHANNELS = [ChannelId(name) for name in ("a", "b", "c")]
@@ -68,14 +71,9 @@ class Restart:
     slices: int
 
 
-steps = st.lists(
-    st.one_of(
-        st.builds(Turn, st.lists(calls, min_size=1, max_size=8)),
-        st.builds(Leap, st.sampled_from([0.5, 1, TOMBSTONE_SECONDS - 1, UNSEEN_SECONDS - 1, UNSEEN_SECONDS])),
-        st.builds(Restart, st.integers(0, 2)),
-    ),
-    max_size=12,
-)
+turns = st.builds(Turn, st.lists(calls, min_size=1, max_size=8))
+leaps = st.builds(Leap, st.sampled_from([0.5, 1, TOMBSTONE_SECONDS - 1, UNSEEN_SECONDS - 1, UNSEEN_SECONDS]))
+restarts = st.builds(Restart, st.integers(0, 2))
 
 
 class Pair:
@@ -131,7 +129,7 @@ END = Turn([("attach", (uaid, PLACES[0], None)) for uaid in AGENTS])
 
 
 @settings(max_examples=150, deadline=None)
-@given(steps)
+@given(st.lists(st.one_of(turns, leaps, restarts), max_size=12))
 def test_sqlite_equals_memory(steps: list[Turn | Leap | Restart]) -> None:
     """Both stores give the same answers to the same calls at the same times."""
 
@@ -144,3 +142,27 @@ def test_sqlite_equals_memory(steps: list[Turn | Leap | Restart]) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(main(Path(folder) / "roskva.db"))
+
+
+@pytest.mark.parametrize("servers", ["valkey", "valkey_cluster"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.one_of(turns, leaps), max_size=12))
+def test_valkey_equals_memory(servers: str, request: pytest.FixtureRequest, steps: list[Turn | Leap]) -> None:
+    """Both stores give the same answers to the same calls at the same times, on one primary and on three."""
+    kept: Servers = request.getfixturevalue(servers)
+    kept.clear()
+
+    async def main() -> None:
+        clock = FakeClock()
+        memory, valkey = MemoryStore(clock), await ValkeyStore.open(kept.deployment, clock=clock)
+        async with contextlib.aclosing(valkey):
+            for step in (BEGINNING, *steps, END):
+                match step:
+                    case Turn(calls):
+                        assert await answers(valkey, calls) == await answers(memory, calls)
+                    case Leap(seconds):
+                        clock.advance(seconds)
+                    case _:
+                        assert_never(step)
+
+    asyncio.run(main())

@@ -1,4 +1,4 @@
-"""The store contract, one test a case, on each backend of this process."""
+"""The store contract, one test a case, on each backend."""
 
 import asyncio
 from pathlib import Path
@@ -9,17 +9,19 @@ from roskva.store.base import Store
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous
+from roskva.store.valkey import ValkeyStore
 from roskva.testing import STORE_CASES, check_store, check_store_case
 from roskva.testing.cases import Case
 from roskva.testing.stores import Clock, OpenStore
 from roskva.types import ChannelId, Uaid
+from tests.kit.valkey import Servers
 
 
 async def _memory(clock: Clock) -> Store:
     return MemoryStore(clock)
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite-full"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite-full", "valkey", "valkey-cluster"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
     """Give the way to an empty store of each kind."""
 
@@ -27,7 +29,18 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
         synchronous = Synchronous.FULL if request.param == "sqlite-full" else Synchronous.NORMAL
         return await SqliteStore.open(tmp_path / "roskva.db", synchronous=synchronous, clock=clock)
 
-    return _memory if request.param == "memory" else sqlite
+    async def valkey(clock: Clock) -> Store:
+        servers: Servers = request.getfixturevalue(request.param.replace("-", "_"))
+        servers.clear()
+        return await ValkeyStore.open(servers.deployment, clock=clock)
+
+    match request.param:
+        case "memory":
+            return _memory
+        case "sqlite" | "sqlite-full":
+            return sqlite
+        case _:
+            return valkey
 
 
 @pytest.mark.parametrize("case", STORE_CASES, ids=lambda case: case.__name__)

@@ -59,9 +59,9 @@ def test_sqlite_url_is_read(url: str, path: Path, synchronous: Synchronous) -> N
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("postgres://localhost/x", "known are sqlite:///FILE and memory:"),
-        ("", "known are sqlite:///FILE and memory:"),
-        ("roskva.db", "known are sqlite:///FILE and memory:"),
+        ("postgres://localhost/x", "known are sqlite:///FILE, valkey://HOST:PORT and memory:"),
+        ("", "known are sqlite:///FILE, valkey://HOST:PORT and memory:"),
+        ("roskva.db", "known are sqlite:///FILE, valkey://HOST:PORT and memory:"),
         ("memory:x", "memory: takes nothing more"),
         ("memory:?a=b", "memory: takes nothing more"),
         ("sqlite://roskva.db", "write sqlite:///FILE"),

@@ -1,14 +1,23 @@
 """Own the way from a store URL to a store; a backend's own settings are read here alone."""
 
+import ssl
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from roskva.errors import ConfigError, StoreError
 from roskva.store.base import Store
 from roskva.store.memory import MemoryStore
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous
+from roskva.store.valkey import ValkeyStore
+from roskva.store.valkey_cluster import Deployment
+from roskva.store.valkey_connection import Access, Address
+
+VALKEY_PORT: Final = 6379
+
+_VALKEY_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
+_VALKEY_FORM: Final = "write valkey://[USER:PASSWORD@]HOST[:PORT][,HOST…][/DB][?replicas=N], valkeys:// for TLS"
 
 
 class SqliteUrl(NamedTuple):
@@ -24,9 +33,9 @@ async def open_store(
     data_dir: Path,
     timeout: float,  # noqa: ASYNC109  (of the store, not of this call)
 ) -> Store:
-    """Open the store that a URL names: ``sqlite:///FILE``, ``sqlite:////ABSOLUTE/FILE`` or ``memory:``.
+    """Open the store that a URL names: ``sqlite:///FILE``, ``valkey://HOST:PORT`` or ``memory:``.
 
-    ``?synchronous=full`` makes SQLite flush the disk for each commit.
+    What the first two may say besides: ``read_sqlite_url``, ``read_valkey_url``.
 
     Args:
         url: as above.
@@ -37,7 +46,7 @@ async def open_store(
         ConfigError: the URL can't be used.
         StoreError: the store can't be opened.
     """
-    match urlsplit(url).scheme:
+    match _scheme(url):
         case "sqlite":
             said = read_sqlite_url(url)
             _make_folder(data_dir)
@@ -46,8 +55,15 @@ async def open_store(
             if url != "memory:":
                 raise ConfigError(f"store {url!r}: memory: takes nothing more")
             return MemoryStore()
+        case scheme if scheme in _VALKEY_SCHEMES:
+            return await ValkeyStore.open(read_valkey_url(url), timeout=timeout)
         case _:
-            raise ConfigError(f"store {url!r}: known are sqlite:///FILE and memory:")
+            raise ConfigError(f"store {url!r}: known are sqlite:///FILE, valkey://HOST:PORT and memory:")
+
+
+def is_valkey_url(url: str) -> bool:
+    """Tell whether a URL names a Valkey, be it well spelled or not."""
+    return _scheme(url) in _VALKEY_SCHEMES
 
 
 def read_sqlite_url(url: str) -> SqliteUrl:
@@ -68,6 +84,67 @@ def read_sqlite_url(url: str) -> SqliteUrl:
             raise ConfigError(f"store option synchronous={value!r}: write normal or full")
         synchronous = Synchronous(value.upper())
     return SqliteUrl(Path(name), synchronous)
+
+
+def read_valkey_url(url: str) -> Deployment:
+    """Read a ``valkey:`` URL; ``valkeys:`` means TLS, and ``redis:`` and ``rediss:`` the same two.
+
+    Its host is one process of a cluster, or a primary; more than one, with commas, are asked in turn. Options:
+    ``replicas`` (that must have a write before it counts), and with TLS ``ca``, ``cert`` and ``key`` (PEM files).
+
+    Raises:
+        ConfigError: it can't be read; the message never holds the password.
+    """
+    try:
+        parts = urlsplit(url)
+        login, at, hosts = parts.netloc.rpartition("@")
+        seeds = tuple(_read_address(host) for host in hosts.split(","))
+        database = int(parts.path.removeprefix("/") or 0)
+    except ValueError:
+        raise ConfigError(f"store: {_VALKEY_FORM}") from None
+    if parts.fragment or database < 0:
+        raise ConfigError(f"store: {_VALKEY_FORM}; %23 for #")
+    username, colon, password = login.partition(":")
+    if at and not (colon and password):
+        raise ConfigError("store: write USER:PASSWORD@ or :PASSWORD@ before the host")
+    options = _read_valkey_options(parts)
+    replicas = options.pop("replicas", None)
+    if replicas is not None and not (replicas.isascii() and replicas.isdigit()):
+        raise ConfigError(f"store option replicas={replicas!r}: write a number")
+    tls = _make_tls(options) if parts.scheme in ("valkeys", "rediss") else None
+    access = Access(unquote(username), unquote(password), database, tls)
+    return Deployment(seeds, access, None if replicas is None else int(replicas))
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower() if ":" in url else ""
+
+
+def _read_address(text: str) -> Address:
+    # The standard library's reader of hosts and ports takes one of each.
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("no host")
+    return Address(parts.hostname, VALKEY_PORT if parts.port is None else parts.port)
+
+
+def _read_valkey_options(parts: SplitResult) -> dict[str, str]:
+    known = ("replicas", "ca", "cert", "key") if parts.scheme in ("valkeys", "rediss") else ("replicas",)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"store option {option!r}: known are {', '.join(known)} (ca, cert, key: with valkeys://)")
+    return options
+
+
+def _make_tls(options: dict[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.get("ca"))
+        if "cert" in options:
+            context.load_cert_chain(options["cert"], options.get("key"))
+    except OSError as error:
+        raise ConfigError(f"store options ca, cert, key: {error}") from error
+    return context
 
 
 def _make_folder(path: Path) -> None:

@@ -1,0 +1,163 @@
+"""Own the store on Valkey: one primary, or a cluster that many nodes share.
+
+The contract's calls are handed on from here. How they are spelled is ``valkey_calls``, what they do
+``functions.lua``, how they travel ``valkey_lane``, over ``valkey_cluster``.
+
+An agent without a seat expires with the engine's clock. One with a seat lives for 60 days after it was last
+seen (attach, enroll, or ``pending`` while it sits): a node that died can't clear its seats, so they must end
+by themselves. Whoever seats agents for longer than 30 days reads their ``pending`` in between.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from roskva.errors import StoreError
+from roskva.store import valkey_calls
+from roskva.store.base import Advanced, Registration
+from roskva.store.valkey_calls import Call, Functions, own_functions
+from roskva.store.valkey_cluster import Cluster, Deployment
+from roskva.store.valkey_connection import Address, Reply
+from roskva.store.valkey_lane import Lane
+from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, Uaid
+
+
+class ValkeyStore:
+    """Keep agents on Valkey; made by ``open``. Each shard commits on its own."""
+
+    def __init__(
+        self, cluster: Cluster, *, timeout: float, clock: Callable[[], float] | None, functions: Functions
+    ) -> None:
+        self._cluster = cluster
+        self._timeout = timeout
+        self._clock = clock
+        self._functions = functions
+        self._lanes: dict[Address, Lane] = {}
+        self._epoch = 0
+        self._mark = ""
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        deployment: Deployment,
+        *,
+        timeout: float = 4.0,  # noqa: ASYNC109  (of the store, not of this call)
+        clock: Callable[[], float] | None = None,
+        functions: Functions | None = None,
+    ) -> "ValkeyStore":
+        """Find the deployment and its epoch.
+
+        Args:
+            deployment: where it is, and how many replicas must have a write.
+            timeout: seconds a commit may take.
+            clock: Unix seconds; None: the engine's own, so that no node's wrong clock forgets agents.
+            functions: other server-side functions than this release's.
+
+        Raises:
+            StoreError: it can't be reached, or can't write.
+        """
+        cluster = await Cluster.open(deployment, timeout=timeout)
+        store = cls(cluster, timeout=timeout, clock=clock, functions=functions or own_functions())
+        try:
+            await store.check()
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
+        """See ``Store.enroll``."""
+        return self._do(valkey_calls.enroll(uaid, place, wakeup))
+
+    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Channels | None]:
+        """See ``Store.attach``."""
+        return self._do(valkey_calls.attach(uaid, place, wakeup))
+
+    def pending(self, uaid: Uaid) -> Awaitable[Channels]:
+        """See ``Store.pending``; an agent that sits counts as seen now."""
+        return self._do(valkey_calls.pending(uaid))
+
+    def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
+        """See ``Store.detach``."""
+        return self._defer(valkey_calls.detach(uaid, place))
+
+    def register(self, uaid: Uaid, channel_id: ChannelId, spelling: str, limit: int) -> Awaitable[Registration]:
+        """See ``Store.register``."""
+        return self._do(valkey_calls.register(uaid, channel_id, spelling, limit))
+
+    def unregister(self, uaid: Uaid, channel_id: ChannelId) -> Awaitable[None]:
+        """See ``Store.unregister``."""
+        return self._do(valkey_calls.unregister(uaid, channel_id))
+
+    def advance(self, uaid: Uaid, channel_id: ChannelId, version: int | None) -> Awaitable[Advanced | None]:
+        """See ``Store.advance``."""
+        if version is not None and version > MAX_VERSION:
+            raise ValueError("version above 2^63-1")
+        return self._do(valkey_calls.advance(uaid, channel_id, version))
+
+    def ack(self, uaid: Uaid, updates: Sequence[Ack]) -> Awaitable[None]:
+        """See ``Store.ack``."""
+        # Nobody waits for it, and the next PUT, which may come at once, shall not wait for its commit.
+        return self._defer(valkey_calls.ack(uaid, updates))
+
+    def forget(self, uaid: Uaid) -> Awaitable[None]:
+        """See ``Store.forget``."""
+        return self._do(valkey_calls.forget(uaid))
+
+    def check(self) -> asyncio.Future[int]:
+        """See ``Store.check``; a store that lost the epoch which this one knew gets the next."""
+        return self._do(valkey_calls.check(self._epoch, self._mark, secrets.token_hex(8), self._learn_epoch))
+
+    async def bump_epoch(self) -> int:
+        """Begin a new epoch, in which no agent is known; returns it (§11.6).
+
+        Raises:
+            StoreError: it may have begun all the same.
+        """
+        await self._do(valkey_calls.bump(secrets.token_hex(8)))
+        return await self.check()
+
+    async def aclose(self) -> None:
+        """See ``Store.aclose``."""
+        self._closed = True
+        await asyncio.gather(*(lane.aclose() for lane in self._lanes.values()))
+        await self._cluster.aclose()
+
+    # The calls' types are their readers'; a future of Any carries them.
+    def _do(self, call: Call) -> asyncio.Future[Any]:
+        return self._refusal() if self._closed else self._lane(call.key).submit(call)
+
+    def _defer(self, call: Call) -> asyncio.Future[Any]:
+        return self._refusal() if self._closed else self._lane(call.key).defer(call)
+
+    def _refusal(self) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(StoreError("store is closed"))
+        return future
+
+    def _lane(self, key: bytes) -> Lane:
+        address = self._cluster.owner(key)
+        lane = self._lanes.get(address)
+        if lane is None:
+            lane = self._lanes[address] = Lane(
+                self._cluster,
+                address,
+                self._functions,
+                timeout=self._timeout,
+                moment=self._moment,
+                on_later_epoch=self._catch_up,
+            )
+        return lane
+
+    def _moment(self) -> tuple[int, str]:
+        return self._epoch, "" if self._clock is None else str(int(self._clock()))
+
+    def _learn_epoch(self, reply: Reply) -> int:
+        self._epoch, self._mark = reply[0], reply[1].decode()
+        return self._epoch
+
+    def _catch_up(self) -> None:
+        # Its outcome is left to the next check that somebody makes.
+        self.check().add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,258 @@
+"""Own how the calls of one shard travel: batched, one command an agent, a WAIT behind them, redirects followed.
+
+What a call says is ``valkey_calls``; who serves it ``valkey_cluster``.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+
+from roskva.errors import StoreError
+from roskva.store.batch import Batch
+from roskva.store.valkey_calls import Call, Functions
+from roskva.store.valkey_cluster import Cluster
+from roskva.store.valkey_connection import Address, Connection, Refusal, Reply, pack
+from roskva.store.valkey_topology import read_redirect
+
+REPLICA_SECONDS = 1.0
+"""How long a commit waits for its replicas."""
+
+ROUNDS = 8
+"""Redirects followed before a call is given up."""
+
+PAUSE = 0.05
+"""Seconds before the third and each later round: nodes need some to agree on who serves a slot."""
+
+_ASKING = pack("ASKING")
+
+
+class _Group:
+    """The calls of one agent in a commit, by their number in it: one command, so that nothing comes between.
+
+    A command for each call would leave their order to luck: one may be redirected, and the next one served.
+    """
+
+    __slots__ = ("calls", "command", "is_asking", "numbers", "refusal", "target")
+
+    def __init__(self, target: Address) -> None:
+        self.calls: list[Call] = []
+        self.numbers: list[int] = []
+        self.command = b""
+        self.target = target
+        # Before a slot has moved, its next owner serves only who says ASKING, each time.
+        self.is_asking = False
+        self.refusal: Refusal | None = None
+
+    @property
+    def is_promise(self) -> bool:
+        return any(call.is_promise for call in self.calls)
+
+
+class _Commit:
+    __slots__ = ("groups", "results")
+
+    def __init__(self, calls: Sequence[Call], target: Address) -> None:
+        groups: dict[bytes, _Group] = {}
+        for number, call in enumerate(calls):
+            group = groups.get(call.key)
+            if group is None:
+                group = groups[call.key] = _Group(target)
+            group.calls.append(call)
+            group.numbers.append(number)
+        self.groups = list(groups.values())
+        self.results: list[object] = [None] * len(calls)
+
+    def take(self, groups: Sequence[_Group], replies: Sequence[Reply]) -> list[_Group]:
+        """Read the answers into the results; returns the groups that were refused."""
+        refused = []
+        for group, reply in zip(groups, replies, strict=True):
+            if isinstance(reply, Refusal):
+                group.refusal = reply
+                refused.append(group)
+                continue
+            for call, number, answer in zip(group.calls, group.numbers, reply, strict=True):
+                self.results[number] = call.read(answer)
+        return refused
+
+    def fail(self, group: _Group, error: StoreError) -> None:
+        for number in group.numbers:
+            self.results[number] = error
+
+
+class Lane:
+    """Commit the calls whose slots one primary serves.
+
+    Args:
+        cluster: the connections.
+        address: the primary.
+        functions: on the server.
+        timeout: seconds a commit may take.
+        moment: gives the epoch and the seconds, as ``Functions.call`` takes them.
+        on_later_epoch: told when an agent is of a later epoch than ``moment`` gives.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        address: Address,
+        functions: Functions,
+        *,
+        timeout: float,
+        moment: Callable[[], tuple[int, str]],
+        on_later_epoch: Callable[[], object],
+    ) -> None:
+        self._cluster = cluster
+        self._address = address
+        self._functions = functions
+        self._timeout = timeout
+        self._moment = moment
+        self._on_later_epoch = on_later_epoch
+        self._wait_ms = int(min(REPLICA_SECONDS, timeout / 2) * 1000)
+        self._task: asyncio.Task[None] | None = None
+        self._batch: Batch[Call] = Batch(self._send, timeout=timeout)
+        self.submit = self._batch.submit
+        self.defer = self._batch.defer
+
+    async def aclose(self) -> None:
+        """Refuse further calls and wait until those begun were answered, or failed by the deadline."""
+        await self._batch.aclose()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _send(self, calls: list[Call]) -> None:
+        commit = _Commit(calls, self._address)
+        epoch, now = self._moment()
+        for group in commit.groups:
+            group.command = self._functions.call(group.calls, epoch, now)
+        connection = self._cluster.connected(self._address)
+        if connection is None:
+            self._spawn(self._finish(commit, commit.groups))
+            return
+        # The usual way needs no task.
+        commands, wanted = self._spell(commit.groups, self._address)
+        connection.ask(commands).add_done_callback(lambda replies: self._take(commit, wanted, replies))
+
+    def _take(self, commit: _Commit, wanted: int, future: asyncio.Future[list[Reply]]) -> None:
+        try:
+            replies = self._check(self._address, wanted, future.result())
+            refused = commit.take(commit.groups, replies)
+        except Exception as error:
+            self._give_up(error)
+            return
+        if refused:
+            self._spawn(self._finish(commit, self._follow(commit, refused)))
+        else:
+            self._batch.answer(commit.results)
+
+    def _spell(self, groups: Sequence[_Group], target: Address) -> tuple[list[bytes], int]:
+        """Spell what to send, and how many replicas must have it."""
+        is_asking = groups[0].is_asking
+        commands = []
+        for group in groups:
+            if is_asking:
+                commands.append(_ASKING)
+            commands.append(group.command)
+        wanted = self._cluster.wanted_replicas(target) if any(group.is_promise for group in groups) else 0
+        if wanted:
+            # One for all: it covers what this connection wrote before.
+            commands.append(pack("WAIT", wanted, self._wait_ms))
+        return commands, wanted
+
+    def _check(self, target: Address, wanted: int, replies: list[Reply]) -> list[Reply]:
+        """Look whether enough replicas have the commit; returns the other replies."""
+        if not wanted:
+            return replies
+        found = replies.pop()
+        if isinstance(found, Refusal) or found < wanted:
+            self._cluster.doubt()
+            raise StoreError(f"{target}: {found} of {wanted} replicas have the commit")
+        return replies
+
+    async def _finish(self, commit: _Commit, groups: list[_Group]) -> None:
+        """Ask until every group is served, or can't be."""
+        async with asyncio.timeout(self._timeout):
+            for number in range(ROUNDS):
+                if number >= 2:
+                    await asyncio.sleep(PAUSE)
+                refused = []
+                for some in _by_target(groups):
+                    refused += await self._ask(commit, some)
+                groups = self._follow(commit, refused)
+                if not groups:
+                    break
+        for group in groups:
+            commit.fail(group, _refused(group))
+        self._batch.answer(commit.results)
+
+    async def _ask(self, commit: _Commit, groups: list[_Group]) -> list[_Group]:
+        """Ask one target; returns the groups that were refused."""
+        target = groups[0].target
+        try:
+            connection = await self._cluster.connection(target)
+            if any(group.refusal is not None and _is_unknown(group.refusal) for group in groups):
+                await self._load(connection)
+            commands, wanted = self._spell(groups, target)
+            replies = self._check(target, wanted, await connection.ask(commands))
+        except StoreError as error:
+            self._cluster.doubt()
+            for group in groups:
+                commit.fail(group, error)
+            return []
+        return commit.take(groups, replies[1::2] if groups[0].is_asking else replies)
+
+    async def _load(self, connection: Connection) -> None:
+        # Another node may have been faster: "already exists" is as good.
+        await connection.ask([self._functions.load])
+
+    def _follow(self, commit: _Commit, refused: list[_Group]) -> list[_Group]:
+        """Note what the refusals say; returns the groups to ask for again, the others get an error."""
+        again = []
+        for group in refused:
+            assert group.refusal is not None
+            match group.refusal.kind:
+                case "MOVED" | "ASK" as kind:
+                    slot, address = read_redirect(group.refusal, group.target)
+                    if kind == "MOVED":
+                        self._cluster.move(slot, address)
+                    group.target, group.is_asking = address, kind == "ASK"
+                    again.append(group)
+                case "ERR" if _is_unknown(group.refusal):
+                    again.append(group)
+                case kind:
+                    commit.fail(group, _refused(group))
+                    self._cluster.doubt()
+                    if kind == "LATEREPOCH":
+                        self._on_later_epoch()
+        return again
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._task is task:
+            self._task = None
+        if task.cancelled():
+            self._give_up(StoreError("store is closed"))
+        elif (error := task.exception()) is not None:
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        self._cluster.doubt()
+        reason = str(error) or f"{self._address}: no end in {self._timeout:g} s"
+        self._batch.fail(reason, error if isinstance(error, Exception) else None)
+
+
+def _by_target(groups: list[_Group]) -> list[list[_Group]]:
+    targets: dict[tuple[Address, bool], list[_Group]] = {}
+    for group in groups:
+        targets.setdefault((group.target, group.is_asking), []).append(group)
+    return list(targets.values())
+
+
+def _is_unknown(refusal: Refusal) -> bool:
+    return "Function not found" in str(refusal)
+
+
+def _refused(group: _Group) -> StoreError:
+    return StoreError(f"{group.target} refuses: {str(group.refusal)[:100]}")
