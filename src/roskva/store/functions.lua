@@ -8,7 +8,7 @@
 --   w           wake-up data
 --   u…, c…      a channel: "version:acked", and ":spelling" if that isn't its name; or a tombstone:
 --               "x", the second of its unregister, ":version"
--- The epoch's hash: epoch, born (who made it: another value means that all was lost in between).
+-- A mark of the epoch (see valkey_epoch.py): epoch, born (another value means that it was lost in between).
 --
 -- Versions are decimal strings without leading zeros: Lua's numbers are exact to 2^53 alone.
 -- What an answer promises is written even if it stays equal: WAIT covers what this connection wrote, and the
@@ -192,26 +192,30 @@ function calls.forget(agent)
   return true
 end
 
--- Reads the epoch, with what the caller knew of it, and a mark for an epoch made now.
--- If all was lost since the caller looked, the epoch rises, once for all who look.
+-- Reads a mark of the epoch, raised to what the caller knows of it (0 and '' if nothing). If it was lost since
+-- the caller looked, it tells of the next epoch: once for all who look.
 function calls.check(agent, args, first)
-  local known, known_mark, new_mark = tonumber(args[first]), args[first + 1], args[first + 2]
+  local known, next_epoch, known_born, new_born = tonumber(args[first]), args[first + 1], args[first + 2], args[first + 3]
   local stored = redis.call('HMGET', agent.key, 'epoch', 'born')
-  local epoch, mark = tonumber(stored[1]), stored[2]
-  if not epoch then
-    epoch, mark = known + 1, new_mark
-  elseif mark ~= known_mark and epoch <= known then
-    epoch = known + 1
+  local epoch, born = tonumber(stored[1]), stored[2]
+  local is_made = not epoch
+  if is_made then
+    epoch, born = tonumber(next_epoch), new_born
+  elseif epoch < known then
+    epoch = known
+  elseif epoch == known and known_born ~= '' and born ~= known_born then
+    epoch = tonumber(next_epoch)
   end
-  redis.call('HSET', agent.key, 'epoch', epoch, 'born', mark)
-  return { epoch, mark }
+  redis.call('HSET', agent.key, 'epoch', epoch, 'born', born)
+  return { epoch, born, is_made and 1 or 0 }
 end
 
--- Begins a new epoch; the agents of former ones are unknown from then on.
+-- Begins an epoch, in which no agent of a former one is known.
 function calls.bump(agent, args, first)
-  local epoch = redis.call('HINCRBY', agent.key, 'epoch', 1)
-  redis.call('HSETNX', agent.key, 'born', args[first])
-  return epoch
+  local epoch = tonumber(redis.call('HGET', agent.key, 'epoch') or '0')
+  redis.call('HSET', agent.key, 'epoch', math.max(epoch, args[first]))
+  redis.call('HSETNX', agent.key, 'born', args[first + 1])
+  return true
 end
 
 -- KEYS: the agent. ARGV: the epoch, the second or '' for the engine's own, then each call: its name, the number

@@ -9,7 +9,6 @@ by themselves. Whoever seats agents for longer than 30 days reads their ``pendin
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,8 @@ from roskva.store import valkey_calls
 from roskva.store.base import Advanced, Registration
 from roskva.store.valkey_calls import Call, Functions, own_functions
 from roskva.store.valkey_cluster import Cluster, Deployment
-from roskva.store.valkey_connection import Address, Reply
+from roskva.store.valkey_connection import Address
+from roskva.store.valkey_epoch import KEYS, Epoch
 from roskva.store.valkey_lane import Lane
 from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, Uaid
 
@@ -34,8 +34,7 @@ class ValkeyStore:
         self._clock = clock
         self._functions = functions
         self._lanes: dict[Address, Lane] = {}
-        self._epoch = 0
-        self._mark = ""
+        self._epoch = Epoch(self._do)
         self._closed = False
 
     @classmethod
@@ -61,7 +60,8 @@ class ValkeyStore:
         cluster = await Cluster.open(deployment, timeout=timeout)
         store = cls(cluster, timeout=timeout, clock=clock, functions=functions or own_functions())
         try:
-            await store.check()
+            # All its marks; later one of each shard is enough.
+            await store._epoch.look()
         except BaseException:
             await store.aclose()
             raise
@@ -107,17 +107,17 @@ class ValkeyStore:
         return self._do(valkey_calls.forget(uaid))
 
     def check(self) -> asyncio.Future[int]:
-        """See ``Store.check``; a store that lost the epoch which this one knew gets the next."""
-        return self._do(valkey_calls.check(self._epoch, self._mark, secrets.token_hex(8), self._learn_epoch))
+        """See ``Store.check``; one that lost something since its epoch was read gets the next."""
+        marks = {self._cluster.owner(key): key for key in KEYS}
+        return self._epoch.look(list(marks.values()))
 
     async def bump_epoch(self) -> int:
         """Begin a new epoch, in which no agent is known; returns it (§11.6).
 
         Raises:
-            StoreError: it may have begun all the same.
+            StoreError: it may have begun all the same; repeating is safe.
         """
-        await self._do(valkey_calls.bump(secrets.token_hex(8)))
-        return await self.check()
+        return await self._epoch.bump()
 
     async def aclose(self) -> None:
         """See ``Store.aclose``."""
@@ -152,11 +152,7 @@ class ValkeyStore:
         return lane
 
     def _moment(self) -> tuple[int, str]:
-        return self._epoch, "" if self._clock is None else str(int(self._clock()))
-
-    def _learn_epoch(self, reply: Reply) -> int:
-        self._epoch, self._mark = reply[0], reply[1].decode()
-        return self._epoch
+        return self._epoch.number, "" if self._clock is None else str(int(self._clock()))
 
     def _catch_up(self) -> None:
         # Its outcome is left to the next check that somebody makes.

@@ -13,8 +13,6 @@ from roskva.store.base import Advanced, Registration
 from roskva.store.valkey_connection import Part, Reply, pack
 from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, NodeId, Place, StoredChannel, Uaid, is_uuid, spell_uaid
 
-EPOCH_KEY = b"r:epoch"
-
 
 class Call(NamedTuple):
     """One call of the contract.
@@ -26,6 +24,14 @@ class Call(NamedTuple):
     words: tuple[Part, ...]
     read: Callable[[Reply], object]
     is_promise: bool = True
+
+
+class Mark(NamedTuple):
+    """The epoch as one of its marks tells it; ``born`` names when and by whom that was made."""
+
+    epoch: int
+    born: str
+    is_made: bool
 
 
 class Functions(NamedTuple):
@@ -123,14 +129,14 @@ def forget(uaid: Uaid) -> Call:
     return Call(agent_key(uaid), _words("forget"), _read_nothing)
 
 
-def check(known: int, known_mark: str, new_mark: str, read: Callable[[Reply], int]) -> Call:
-    """See ``Store.check``; ``read`` gets the epoch and its mark."""
-    return Call(EPOCH_KEY, _words("check", known, known_mark, new_mark), read)
+def check(key: bytes, known: int, next_epoch: int, known_born: str, new_born: str) -> Call:
+    """Read a mark of the epoch, raised to what is known, or to the next one if it was lost; answers a Mark."""
+    return Call(key, _words("check", known, next_epoch, known_born, new_born), _read_mark)
 
 
-def bump(new_mark: str) -> Call:
-    """Begin a new epoch; answers it."""
-    return Call(EPOCH_KEY, _words("bump", new_mark), int)
+def bump(key: bytes, epoch: int, new_born: str) -> Call:
+    """Raise a mark to a new epoch."""
+    return Call(key, _words("bump", epoch, new_born), _read_nothing)
 
 
 def _words(name: str, *args: Part) -> tuple[Part, ...]:
@@ -175,6 +181,11 @@ def _read_channels(reply: Reply) -> Channels:
         version, acked, *spelling = kept.split(b":", 2)
         channels[channel_id] = StoredChannel(int(version), int(acked), spelling[0].decode() if spelling else channel_id)
     return channels
+
+
+def _read_mark(reply: Reply) -> Mark:
+    epoch, born, is_made = reply
+    return Mark(epoch, born.decode(), bool(is_made))
 
 
 def _read_registration(reply: Reply) -> Registration:

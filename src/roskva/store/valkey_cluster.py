@@ -13,8 +13,8 @@ from roskva.errors import StoreError
 from roskva.store.valkey_connection import Access, Address, Connection, Refusal, connect, pack
 from roskva.store.valkey_topology import Topology, read_cluster, read_standalone, slot_of
 
-LOOK_INTERVAL = 10.0
-"""Seconds between two looks at the deployment while nothing seems wrong."""
+LOOK_INTERVAL = 2.0
+"""Seconds between two looks while nothing seems wrong: as long a new replica may be there and not be waited for."""
 
 LOOK_PAUSE = 0.25
 """Seconds at least between two looks."""
