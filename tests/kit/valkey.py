@@ -19,6 +19,7 @@ import hiredis
 
 from roskva.store.valkey_cluster import Deployment
 from roskva.store.valkey_connection import Address, Part, pack
+from roskva.store.valkey_topology import slot_of
 
 PATIENCE = 30.0
 """Seconds to wait for something that must come; reached only by a failing test."""
@@ -53,6 +54,11 @@ class ValkeyProcess:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.address = Address("127.0.0.1", _free_port())
+
+    @property
+    def primaries(self) -> list["ValkeyProcess"]:
+        """It alone."""
+        return [self]
 
     @property
     def deployment(self) -> Deployment:
@@ -155,6 +161,14 @@ class ValkeyCluster:
             and all(len(shard) == 3 + each for shard in node.ask("CLUSTER", "SLOTS"))
             for node in self.nodes
         ) and all(node.info("replication")["master_link_status"] == "up" for node in self.replicas)
+
+    def primary_of(self, key: bytes) -> ValkeyProcess:
+        """Find who serves a key now."""
+        slot = slot_of(key)
+        for first, last, (_, port, *_), *_ in self.primaries[0].ask("CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.address.port == port)
+        raise AssertionError(f"nobody serves slot {slot}")
 
     def clear(self) -> None:
         """Remove all that is stored."""
