@@ -53,7 +53,7 @@ class ValkeyProcess:
         self._folder = Path(tempfile.mkdtemp(prefix="valkey-"))
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
-        self.address = Address("127.0.0.1", _free_port())
+        self.address = Address("127.0.0.1", free_port())
 
     @property
     def primaries(self) -> list["ValkeyProcess"]:
@@ -113,18 +113,21 @@ class ValkeyProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError, AssertionError, hiredis.ReplyError):
+        try:
             return bool(self.ask("PING") == b"PONG")
-        return False
+        except hiredis.ReplyError as error:
+            return str(error).startswith("NOAUTH")
+        except (OSError, AssertionError):
+            return False
 
 
 class ValkeyCluster:
     """Three primaries, and as many replicas if asked for, that make one cluster."""
 
     def __init__(self, *, replicas: int) -> None:
-        self._bus_port = _free_port()
-        self.primaries = [_member(self._bus_port), _member(_free_port()), _member(_free_port())]
-        self.replicas = [_member(_free_port()) for _ in range(3 * replicas)]
+        self._bus_port = free_port()
+        self.primaries = [_member(self._bus_port), _member(free_port()), _member(free_port())]
+        self.replicas = [_member(free_port()) for _ in range(3 * replicas)]
 
     @property
     def deployment(self) -> Deployment:
@@ -222,7 +225,8 @@ def _known(node: ValkeyProcess) -> list[str]:
     return [line for line in node.ask("CLUSTER", "NODES").decode().splitlines() if "handshake" not in line]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

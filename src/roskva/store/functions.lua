@@ -163,7 +163,10 @@ end
 function calls.advance(agent, args, first)
   local field, version = args[first], args[first + 1]
   local kept = agent.seat and redis.call('HGET', agent.key, field)
-  if not is_live(kept) then return false end
+  if not is_live(kept) then
+    if kept then redis.call('HSET', agent.key, field, kept) end
+    return false
+  end
   local stored, acked, spelling = kept:match('^(%d+):(%d+)(.*)$')
   if version == '' then
     version = string.format('%d', agent.now)

@@ -1,0 +1,292 @@
+"""The store on Valkey when a replica, a primary or a slot isn't where it was; failovers are tests/slow."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from roskva.errors import StoreError
+from roskva.store.base import Registration
+from roskva.store.valkey import ValkeyStore
+from roskva.store.valkey_calls import agent_key
+from roskva.store.valkey_cluster import Deployment
+from roskva.store.valkey_connection import Access, Address
+from roskva.store.valkey_topology import slot_of
+from roskva.types import Ack, Uaid
+from tests.kit.valkey import ValkeyCluster, ValkeyProcess, free_port, running, running_with_replica
+from tests.stores._helpers import AGENT, CHANNEL, HERE, run
+
+LIMIT = 2000
+TIMEOUT = 2.0
+
+
+@contextlib.asynccontextmanager
+async def opened(deployment: Deployment) -> AsyncIterator[ValkeyStore]:
+    """Open a store."""
+    store = await ValkeyStore.open(deployment, timeout=TIMEOUT)
+    async with contextlib.aclosing(store):
+        yield store
+
+
+async def settle_in(store: ValkeyStore, uaid: Uaid = AGENT) -> None:
+    """Enroll an agent here with one channel."""
+    done = await asyncio.gather(store.enroll(uaid, HERE), store.register(uaid, CHANNEL, CHANNEL, LIMIT))
+    assert done[1] is Registration.DONE
+
+
+async def wait_served(store: ValkeyStore) -> None:
+    """Wait until a version is accepted again."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(StoreError):
+                await store.advance(AGENT, CHANNEL, 1)
+                return
+            await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def stopped(server: ValkeyProcess) -> Iterator[None]:
+    """Keep a server silent until the block ends."""
+    server.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("replicas", [None, 1], ids=["found", "demanded"])
+def test_silent_replica_is_waited_for_a_second(replicas: int | None) -> None:
+    """What no replica has isn't accepted, and neither is its repeat; reads and acks go on; and then all does."""
+
+    async def main(primary: ValkeyProcess, replica: ValkeyProcess) -> None:
+        async with opened(Deployment((primary.address,), replicas=replicas)) as store:
+            await settle_in(store)
+            with stopped(replica):
+                for _ in range(2):
+                    begun = time.monotonic()
+                    with pytest.raises(StoreError, match="0 of 1 replicas have the commit"):
+                        await store.advance(AGENT, CHANNEL, 1)
+                    assert time.monotonic() - begun < TIMEOUT
+                async with opened(Deployment((primary.address,), replicas=0)) as careless:
+                    assert await careless.advance(AGENT, CHANNEL, 1) == (1, CHANNEL, HERE)
+                assert set(await store.pending(AGENT)) == {CHANNEL}
+                await store.ack(AGENT, [Ack(CHANNEL, 1)])
+            await wait_served(store)
+            assert replica.ask("HGET", agent_key(AGENT), b"c" + CHANNEL.encode()) == b"1:1"
+
+    with running_with_replica() as (primary, replica):
+        run(main(primary, replica))
+
+
+def test_repeat_by_another_node_waits_too() -> None:
+    """A version that is stored already, but on no replica, isn't accepted from another connection either."""
+
+    async def main(primary: ValkeyProcess, replica: ValkeyProcess) -> None:
+        async with opened(primary.deployment) as one, opened(primary.deployment) as other:
+            await settle_in(one)
+            await other.check()
+            with stopped(replica):
+                for store in (one, other):
+                    with pytest.raises(StoreError, match="replicas"):
+                        await store.advance(AGENT, CHANNEL, 1)
+                    with pytest.raises(StoreError, match="replicas"):
+                        await store.register(AGENT, CHANNEL, CHANNEL, LIMIT)
+                    with pytest.raises(StoreError, match="replicas"):
+                        await store.unregister(AGENT, CHANNEL)
+
+    with running_with_replica() as (primary, replica):
+        run(main(primary, replica))
+
+
+def test_lost_replica_is_not_waited_for_when_none_was_demanded() -> None:
+    """With replicas as found, one that is gone isn't waited for; with replicas demanded, nothing is accepted."""
+
+    async def main(primary: ValkeyProcess, replica: ValkeyProcess) -> None:
+        demanding = Deployment((primary.address,), replicas=1)
+        async with opened(primary.deployment) as store, opened(demanding) as strict:
+            await settle_in(store)
+            replica.kill()
+            await wait_served(store)
+            with pytest.raises(StoreError, match="0 of 1 replicas"):
+                await strict.advance(AGENT, CHANNEL, 2)
+        with pytest.raises(StoreError, match="0 of 1 replicas"):
+            await ValkeyStore.open(demanding, timeout=TIMEOUT)
+
+    with running_with_replica() as (primary, replica):
+        run(main(primary, replica))
+
+
+def test_restart_is_survived() -> None:
+    """While Valkey is away calls raise StoreError, soon; when it is back the same store finds what was there."""
+
+    async def main(server: ValkeyProcess) -> None:
+        async with opened(server.deployment) as store:
+            await settle_in(store)
+            await store.advance(AGENT, CHANNEL, 5)
+            epoch = await store.check()
+            for _ in range(2):
+                server.kill()
+                for call in (store.attach(AGENT, HERE), store.advance(AGENT, CHANNEL, 6), store.check()):
+                    with pytest.raises(StoreError):
+                        await call
+                server.start()
+                await wait_served(store)
+                assert await store.advance(AGENT, CHANNEL, 5) == (5, CHANNEL, HERE)
+                assert await store.check() == epoch
+
+    with running("--appendonly", "yes", "--appendfsync", "always") as server:
+        run(main(server))
+
+
+def test_silent_primary_is_given_up_and_found_again() -> None:
+    """A primary that says nothing fails its calls by the deadline, and serves again when it goes on."""
+
+    async def main(server: ValkeyProcess) -> None:
+        async with opened(server.deployment) as store:
+            await settle_in(store)
+            with stopped(server):
+                with pytest.raises(StoreError, match="no answer from the store"):
+                    await store.advance(AGENT, CHANNEL, 1)
+                with pytest.raises(StoreError):
+                    await store.attach(AGENT, HERE)
+            await wait_served(store)
+
+    with running() as server:
+        run(main(server))
+
+
+def test_replica_alone_is_no_store() -> None:
+    """A replica isn't written to; its primary is found among the hosts that are named."""
+
+    async def main(primary: ValkeyProcess, replica: ValkeyProcess) -> None:
+        with pytest.raises(StoreError, match="is a replica"):
+            await ValkeyStore.open(replica.deployment, timeout=TIMEOUT)
+        async with opened(Deployment((replica.address, primary.address))) as store:
+            await settle_in(store)
+
+    with running_with_replica() as (primary, replica):
+        run(main(primary, replica))
+
+
+def test_promoted_replica_is_followed() -> None:
+    """Without a cluster, the one among the named hosts that has become the primary is found."""
+
+    async def main(primary: ValkeyProcess, replica: ValkeyProcess) -> None:
+        async with opened(Deployment((primary.address, replica.address))) as store:
+            await settle_in(store)
+            await store.advance(AGENT, CHANNEL, 5)
+            primary.kill()
+            replica.ask("REPLICAOF", "NO", "ONE")
+            await wait_served(store)
+            assert await store.advance(AGENT, CHANNEL, 1) == (5, CHANNEL, HERE)
+
+    with running_with_replica() as (primary, replica):
+        run(main(primary, replica))
+
+
+def test_password_is_used() -> None:
+    """A password is needed where one is set, and a wrong one is told without it."""
+
+    async def main(server: ValkeyProcess) -> None:
+        async with opened(Deployment((server.address,), Access(password="s3cret"))) as store:
+            await store.check()
+        for access in (Access(), Access(password="wrong one")):
+            with pytest.raises(StoreError, match="refuses us") as caught:
+                await ValkeyStore.open(Deployment((server.address,), access), timeout=TIMEOUT)
+            assert "wrong one" not in str(caught.value)
+
+    with running("--requirepass", "s3cret") as server:
+        run(main(server))
+
+
+def test_nobody_there_is_an_error() -> None:
+    """Where nobody listens, or something else does, opening raises StoreError."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        with pytest.raises(StoreError, match="can't reach"):
+            await ValkeyStore.open(Deployment((Address("127.0.0.1", free_port()),)), timeout=TIMEOUT)
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as web:
+            port = web.sockets[0].getsockname()[1]
+            with pytest.raises(StoreError, match="not a Valkey reply"):
+                await ValkeyStore.open(Deployment((Address("127.0.0.1", port),)), timeout=TIMEOUT)
+
+    run(main())
+
+
+class Move:
+    """A slot that moves from one primary to another, step by step, as an operator's tool does it."""
+
+    def __init__(self, cluster: ValkeyCluster, uaid: Uaid) -> None:
+        self._key = agent_key(uaid)
+        self._slot = slot_of(self._key)
+        self._cluster = cluster
+        self._source = cluster.primary_of(self._key)
+        self._target = next(node for node in cluster.primaries if node is not self._source)
+
+    def begin(self) -> None:
+        """Let both know."""
+        source, target = (node.ask("CLUSTER", "MYID") for node in (self._source, self._target))
+        self._target.ask("CLUSTER", "SETSLOT", self._slot, "IMPORTING", source)
+        self._source.ask("CLUSTER", "SETSLOT", self._slot, "MIGRATING", target)
+
+    def carry(self) -> None:
+        """Carry what is there over."""
+        for key in self._source.ask("CLUSTER", "GETKEYSINSLOT", self._slot, 100):
+            self._source.ask("MIGRATE", *self._target.address, key, 0, 5000)
+
+    def end(self) -> None:
+        """Let all know who owns it now."""
+        for node in (self._target, self._source, *self._cluster.primaries):
+            node.ask("CLUSTER", "SETSLOT", self._slot, "NODE", self._target.ask("CLUSTER", "MYID"))
+
+
+def neighbour(uaid: Uaid) -> Uaid:
+    """Find another agent of the same slot."""
+    slot = slot_of(agent_key(uaid))
+    candidates = (Uaid(number.to_bytes(16, "big")) for number in range(1_000_000))
+    return next(other for other in candidates if slot_of(agent_key(other)) == slot)
+
+
+def test_slot_on_the_move_is_served(valkey_cluster: ValkeyCluster) -> None:
+    """Calls of a turn take effect in their order before, during and after the move of their slot, there and back."""
+    valkey_cluster.clear()
+    elsewhere = [Uaid(bytes([number]) * 16) for number in range(20)]
+
+    async def use(store: ValkeyStore, uaid: Uaid, version: int) -> None:
+        answers = await asyncio.gather(
+            store.enroll(uaid, HERE),
+            store.register(uaid, CHANNEL, CHANNEL, LIMIT),
+            store.advance(uaid, CHANNEL, version),
+            store.ack(uaid, [Ack(CHANNEL, version)]),
+            store.advance(uaid, CHANNEL, version),
+            *(store.advance(other, CHANNEL, version) for other in elsewhere),
+        )
+        assert answers[1:5] == [Registration.DONE, (version, CHANNEL, HERE), None, (version, CHANNEL, None)]
+        assert answers[5:] == [(version, CHANNEL, HERE)] * len(elsewhere)
+
+    async def main() -> None:
+        async with opened(valkey_cluster.deployment) as store:
+            await asyncio.gather(*(settle_in(store, uaid) for uaid in elsewhere))
+            for version in (10, 20):
+                move = Move(valkey_cluster, AGENT)
+                await use(store, AGENT, version + 1)
+                move.begin()
+                await use(store, AGENT, version + 2)
+                await use(store, neighbour(AGENT), version + 2)
+                move.carry()
+                await use(store, AGENT, version + 3)
+                await use(store, neighbour(AGENT), version + 3)
+                move.end()
+                await use(store, AGENT, version + 4)
+                await use(store, neighbour(AGENT), version + 4)
+
+    run(main())
