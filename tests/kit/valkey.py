@@ -157,13 +157,9 @@ class ValkeyCluster:
         wait_until(self.is_whole)
 
     def is_whole(self) -> bool:
-        """Tell whether it serves, and every replica follows."""
+        """Tell whether it serves, and every primary has its replicas, whoever is which."""
         each = len(self.replicas) // 3
-        return all(
-            node.ask("CLUSTER", "INFO").startswith(b"cluster_state:ok")
-            and all(len(shard) == 3 + each for shard in node.ask("CLUSTER", "SLOTS"))
-            for node in self.nodes
-        ) and all(node.info("replication")["master_link_status"] == "up" for node in self.replicas)
+        return all(_is_ready(node, each) for node in self.nodes)
 
     def primary_of(self, key: bytes) -> ValkeyProcess:
         """Find who serves a key now."""
@@ -215,6 +211,15 @@ def running_cluster(*, replicas: int = 1) -> Iterator[ValkeyCluster]:
     with contextlib.closing(ValkeyCluster(replicas=replicas)) as cluster:
         cluster.start()
         yield cluster
+
+
+def _is_ready(node: ValkeyProcess, replicas: int) -> bool:
+    shards = node.ask("CLUSTER", "SLOTS")
+    return (
+        node.ask("CLUSTER", "INFO").startswith(b"cluster_state:ok")
+        and all(len(shard) == 3 + replicas for shard in shards)
+        and node.info("replication").get("master_link_status", "up") == "up"
+    )
 
 
 def _member(bus_port: int) -> ValkeyProcess:
