@@ -37,7 +37,8 @@ class Config:
     # What it keeps
     data_dir: Path = setting(Path("."), "Folder of the embedded store and the key file; made if missing.")
     store: str = setting(
-        "sqlite:///roskva.db", "Store URL: sqlite:///FILE (relative to --data-dir; ?synchronous=full) or memory:."
+        "sqlite:///roskva.db",
+        "Store URL: sqlite:///FILE (relative to --data-dir; ?synchronous=full), valkey://HOST:PORT or memory:.",
     )
     store_timeout: float = setting(
         4.0, "Seconds a commit may take; a call may wait for one before its own, and agents give a register 10."

@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from roskva.errors import ConfigError, StoreError
+from roskva.store.base import FIRST_EPOCH
 from roskva.store.memory import MemoryStore
-from roskva.store.open import open_store, read_sqlite_url
+from roskva.store.open import bump_valkey_epoch, check_url, open_store, read_sqlite_url, read_valkey_url
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous
+from roskva.store.valkey import ValkeyStore
+from roskva.store.valkey_connection import Address
+from tests.kit.certificate import make_certificate
+from tests.kit.valkey import ValkeyProcess
 from tests.stores._helpers import AGENT, HERE, run
 
 
@@ -71,13 +76,70 @@ def test_sqlite_url_is_read(url: str, path: Path, synchronous: Synchronous) -> N
         ("sqlite:///roskva.db?sync=full", "known is synchronous"),
         ("sqlite:///roskva.db?synchronous=off", "write normal or full"),
         ("sqlite:///roskva.db?synchronous=", "write normal or full"),
+        ("valkey://", "write valkey://"),
+        ("valkey:///1", "write valkey://"),
+        ("valkey://host:port", "write valkey://"),
+        ("valkey://host:70000", "write valkey://"),
+        ("valkey://host,,other", "write valkey://"),
+        ("valkey://host/first", "write valkey://"),
+        ("valkey://host/-1", "write valkey://"),
+        ("valkey://[::1", "write valkey://"),
+        ("valkey://s3cret@host", "write USER:PASSWORD@ or :PASSWORD@"),
+        ("valkey://:s3cr#et@host", "write valkey://"),
+        ("valkey://host#1", "%23 for #"),
+        ("valkey://host?replicas=many", "write a number"),
+        ("valkey://host?replicas=-1", "write a number"),
+        ("valkey://host?replica=1", "known are replicas"),
+        ("valkey://host?ca=ca.pem", "with valkeys://"),
+        ("valkeys://host?ca=missing.pem", "ca, cert, key: .*No such file"),
+        ("walkey://user:s3cret@host", "'walkey://…@host': known are"),
     ],
 )
 def test_wrong_url_is_refused_readably(url: str, reason: str, tmp_path: Path) -> None:
     """A URL that can't be used raises ConfigError, which tells how to write it, and makes nothing."""
     with pytest.raises(ConfigError, match=reason):
         run(opened(url, tmp_path / "data"))
+    with pytest.raises(ConfigError, match=reason) as caught:
+        check_url(url)
+    assert "s3cr" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "seeds", "replicas"),
+    [
+        ("valkey://host", [("host", 6379)], None),
+        ("redis://host:1", [("host", 1)], None),
+        ("valkey://one:1,two:2,[::1]:3?replicas=2", [("one", 1), ("two", 2), ("::1", 3)], 2),
+        ("valkey://host:1/?replicas=0", [("host", 1)], 0),
+    ],
+)
+def test_valkey_url_is_read(url: str, seeds: list[tuple[str, int]], replicas: int | None) -> None:
+    """A valkey: URL names its processes, and how many replicas must have a write."""
+    said = read_valkey_url(url)
+    assert list(said.seeds) == [Address(*seed) for seed in seeds]
+    assert said.replicas == replicas
+    assert said.access.tls is None
+
+
+def test_valkey_url_tells_how_to_enter(tmp_path: Path) -> None:
+    """Login, database and TLS stand in the URL; what is printed of them holds no password."""
+    said = read_valkey_url("valkey://me:a%40b%2Fc@host/3")
+    assert (said.access.username, said.access.password, said.access.database) == ("me", "a@b/c", 3)
+    assert "a@b" not in repr(said)
+    assert read_valkey_url("valkey://:pw@host").access.username == ""
+    certificate = make_certificate(tmp_path)
+    url = f"valkeys://host?ca={certificate.cert}&cert={certificate.cert}&key={certificate.key}"
+    assert read_valkey_url(url).access.tls is not None
+
+
+def test_valkey_is_opened(valkey: ValkeyProcess, tmp_path: Path) -> None:
+    """valkey://HOST:PORT opens what is there, and keeps nothing on disk; its epoch is bumped by the same URL."""
+    valkey.clear()
+    url = f"valkey://{valkey.address}"
+    assert run(opened(url, tmp_path / "data")) == ValkeyStore.__name__
+    assert list(tmp_path.iterdir()) == []
+    assert run(bump_valkey_epoch(url, timeout=1.0)) == FIRST_EPOCH + 1
 
 
 def test_other_urls_are_no_file() -> None:

@@ -1,6 +1,7 @@
 """Own ``roskva new-epoch``: after total loss or compromise, every agent starts anew (§11.6)."""
 
 import argparse
+import asyncio
 import os
 from pathlib import Path
 from typing import Final
@@ -34,15 +35,40 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: the settings name no such store, or ``--yes`` is missing.
         StoreError: the store can't be written.
     """
-    path = _find_store(load(vars(args), os.environ).config)
-    if not args.yes:
-        raise ConfigError(f"every agent of {path} would start anew; say --yes to do it")
+    config = load(vars(args), os.environ).config
     # Here, so that the other subcommands start without the store.
+    from roskva.store.open import is_valkey_url
+
+    if is_valkey_url(config.store):
+        return _bump_valkey(config, is_meant=args.yes)
+    return _bump_file(_find_store(config), is_meant=args.yes)
+
+
+def _bump_file(path: Path, *, is_meant: bool) -> int:
     from roskva.store.sqlite_file import bump_epoch
 
-    epoch = bump_epoch(path)
-    print(f"{path} is at epoch {epoch}; every agent starts anew")
+    if not is_meant:
+        raise _refusal(str(path))
+    _tell(str(path), bump_epoch(path))
     return 0
+
+
+def _bump_valkey(config: Config, *, is_meant: bool) -> int:
+    from roskva.store.open import bump_valkey_epoch, read_valkey_url
+
+    name = str(read_valkey_url(config.store).seeds[0])
+    if not is_meant:
+        raise _refusal(name)
+    _tell(name, asyncio.run(bump_valkey_epoch(config.store, timeout=config.store_timeout)))
+    return 0
+
+
+def _refusal(name: str) -> ConfigError:
+    return ConfigError(f"every agent of {name} would start anew; say --yes to do it")
+
+
+def _tell(name: str, epoch: int) -> None:
+    print(f"{name} is at epoch {epoch}; every agent starts anew")
 
 
 def _find_store(config: Config) -> Path:

@@ -90,10 +90,10 @@ def _check_store(config: Config) -> Iterator[_Problem]:
     if config.store == "memory:":
         return
     # Here, so that print-config starts without the store.
-    from roskva.store.open import read_sqlite_url
+    from roskva.store.open import check_url
 
     try:
-        read_sqlite_url(config.store)
+        check_url(config.store)
     except ConfigError as error:
         yield "store", str(error).removeprefix("store ")
 

@@ -1,5 +1,6 @@
 """Own the way from a store URL to a store; a backend's own settings are read here alone."""
 
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +17,7 @@ from roskva.store.valkey_connection import Access, Address
 
 VALKEY_PORT: Final = 6379
 
+_KNOWN: Final = "known are sqlite:///FILE, valkey://HOST:PORT and memory:"
 _VALKEY_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
 _VALKEY_FORM: Final = "write valkey://[USER:PASSWORD@]HOST[:PORT][,HOST…][/DB][?replicas=N], valkeys:// for TLS"
 
@@ -46,24 +48,59 @@ async def open_store(
         ConfigError: the URL can't be used.
         StoreError: the store can't be opened.
     """
+    check_url(url)
     match _scheme(url):
         case "sqlite":
             said = read_sqlite_url(url)
             _make_folder(data_dir)
             return await SqliteStore.open(data_dir / said.path, synchronous=said.synchronous, timeout=timeout)
         case "memory":
-            if url != "memory:":
-                raise ConfigError(f"store {url!r}: memory: takes nothing more")
             return MemoryStore()
-        case scheme if scheme in _VALKEY_SCHEMES:
-            return await ValkeyStore.open(read_valkey_url(url), timeout=timeout)
         case _:
-            raise ConfigError(f"store {url!r}: known are sqlite:///FILE, valkey://HOST:PORT and memory:")
+            return await ValkeyStore.open(read_valkey_url(url), timeout=timeout)
+
+
+def check_url(url: str) -> None:
+    """Look whether a URL can be used, without opening anything but the files of its TLS options.
+
+    Raises:
+        ConfigError: as ``open_store`` would.
+    """
+    match _scheme(url):
+        case "sqlite":
+            read_sqlite_url(url)
+        case "memory" if url == "memory:":
+            pass
+        case "memory":
+            raise ConfigError(f"store {url!r}: memory: takes nothing more")
+        case scheme if scheme in _VALKEY_SCHEMES:
+            read_valkey_url(url)
+        case _:
+            # A password may stand in what is misspelled too.
+            raise ConfigError(f"store {_without_login(url)!r}: {_KNOWN}")
 
 
 def is_valkey_url(url: str) -> bool:
     """Tell whether a URL names a Valkey, be it well spelled or not."""
     return _scheme(url) in _VALKEY_SCHEMES
+
+
+async def bump_valkey_epoch(
+    url: str,
+    *,
+    timeout: float,  # noqa: ASYNC109  (of the store, not of this call)
+) -> int:
+    """Drop all agents and begin a new epoch, also while servers run; returns the epoch.
+
+    Source: docs/protocol.md §11.6
+
+    Raises:
+        ConfigError: the URL can't be used.
+        StoreError: it can't be reached or written; it may have begun all the same.
+    """
+    store = await ValkeyStore.open(read_valkey_url(url), timeout=timeout)
+    async with contextlib.aclosing(store):
+        return await store.bump_epoch()
 
 
 def read_sqlite_url(url: str) -> SqliteUrl:
@@ -101,12 +138,12 @@ def read_valkey_url(url: str) -> Deployment:
         seeds = tuple(_read_address(host) for host in hosts.split(","))
         database = int(parts.path.removeprefix("/") or 0)
     except ValueError:
-        raise ConfigError(f"store: {_VALKEY_FORM}") from None
+        raise ConfigError(f"store valkey://…: {_VALKEY_FORM}") from None
     if parts.fragment or database < 0:
-        raise ConfigError(f"store: {_VALKEY_FORM}; %23 for #")
+        raise ConfigError(f"store valkey://…: {_VALKEY_FORM}; %23 for #")
     username, colon, password = login.partition(":")
     if at and not (colon and password):
-        raise ConfigError("store: write USER:PASSWORD@ or :PASSWORD@ before the host")
+        raise ConfigError("store valkey://…: write USER:PASSWORD@ or :PASSWORD@ before the host")
     options = _read_valkey_options(parts)
     replicas = options.pop("replicas", None)
     if replicas is not None and not (replicas.isascii() and replicas.isdigit()):
@@ -118,6 +155,11 @@ def read_valkey_url(url: str) -> Deployment:
 
 def _scheme(url: str) -> str:
     return url.partition(":")[0].lower() if ":" in url else ""
+
+
+def _without_login(url: str) -> str:
+    login, at, rest = url.rpartition("@")
+    return f"{login.partition('//')[0]}//…@{rest}" if at else url
 
 
 def _read_address(text: str) -> Address:

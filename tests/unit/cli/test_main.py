@@ -21,6 +21,7 @@ from roskva.config import Config
 from roskva.errors import ConfigError, RoskvaError, StoreError
 from roskva.protocol.endpoint import parse_keys
 from roskva.server import log
+from tests.kit.valkey import ValkeyProcess
 
 
 @pytest.fixture(autouse=True)
@@ -283,6 +284,18 @@ def test_new_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     [epoch] = connection.execute("SELECT epoch FROM meta").fetchone()
     connection.close()
     assert f"data/roskva.db is at epoch {epoch};" in capsys.readouterr().out
+
+
+def test_new_epoch_of_a_valkey(valkey: ValkeyProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    """The epoch of a Valkey is bumped, but only with --yes, and its password isn't printed."""
+    valkey.clear()
+    url = f"valkey://{valkey.address}"
+    assert main.main(["new-epoch", "--store", url]) == main.UNUSABLE
+    assert f"{valkey.address} would start anew; say --yes" in capsys.readouterr().err
+    assert main.main(["new-epoch", "--store", url, "--yes"]) == 0
+    assert f"{valkey.address} is at epoch 2;" in capsys.readouterr().out
+    assert main.main(["new-epoch", "--store", "valkey://:s3cret@127.0.0.1:1", "--yes"]) not in (0, main.UNUSABLE)
+    assert "s3cret" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("store", ["sqlite:///missing.db", "memory:", "sqlite:"])
