@@ -16,6 +16,7 @@ from roskva.store.valkey_cluster import Deployment
 from roskva.store.valkey_connection import Access, Address
 from roskva.store.valkey_topology import slot_of
 from roskva.types import Ack, Uaid
+from tests.kit.slots import Move
 from tests.kit.valkey import ValkeyCluster, ValkeyProcess, free_port, running, running_with_replica
 from tests.stores._helpers import AGENT, CHANNEL, HERE, run
 
@@ -222,33 +223,6 @@ def test_nobody_there_is_an_error() -> None:
     run(main())
 
 
-class Move:
-    """A slot that moves from one primary to another, step by step, as an operator's tool does it."""
-
-    def __init__(self, cluster: ValkeyCluster, uaid: Uaid) -> None:
-        self._key = agent_key(uaid)
-        self._slot = slot_of(self._key)
-        self._cluster = cluster
-        self._source = cluster.primary_of(self._key)
-        self._target = next(node for node in cluster.primaries if node is not self._source)
-
-    def begin(self) -> None:
-        """Let both know."""
-        source, target = (node.ask("CLUSTER", "MYID") for node in (self._source, self._target))
-        self._target.ask("CLUSTER", "SETSLOT", self._slot, "IMPORTING", source)
-        self._source.ask("CLUSTER", "SETSLOT", self._slot, "MIGRATING", target)
-
-    def carry(self) -> None:
-        """Carry what is there over."""
-        for key in self._source.ask("CLUSTER", "GETKEYSINSLOT", self._slot, 100):
-            self._source.ask("MIGRATE", *self._target.address, key, 0, 5000)
-
-    def end(self) -> None:
-        """Let all know who owns it now."""
-        for node in (self._target, self._source, *self._cluster.primaries):
-            node.ask("CLUSTER", "SETSLOT", self._slot, "NODE", self._target.ask("CLUSTER", "MYID"))
-
-
 def neighbour(uaid: Uaid) -> Uaid:
     """Find another agent of the same slot."""
     slot = slot_of(agent_key(uaid))
@@ -277,7 +251,7 @@ def test_slot_on_the_move_is_served(valkey_cluster: ValkeyCluster) -> None:
         async with opened(valkey_cluster.deployment) as store:
             await asyncio.gather(*(settle_in(store, uaid) for uaid in elsewhere))
             for version in (10, 20):
-                move = Move(valkey_cluster, AGENT)
+                move = Move(valkey_cluster, agent_key(AGENT))
                 await use(store, AGENT, version + 1)
                 move.begin()
                 await use(store, AGENT, version + 2)

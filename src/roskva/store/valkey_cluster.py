@@ -5,12 +5,12 @@ What travels on the connections is not known here. The courier may use the same 
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from roskva.errors import StoreError
-from roskva.store.valkey_connection import Access, Address, Connection, Refusal, connect, pack
+from roskva.store.valkey_connection import Access, Address, Connection, Refusal, Reply, connect, pack
 from roskva.store.valkey_topology import Topology, read_cluster, read_standalone, slot_of
 
 LOOK_INTERVAL = 2.0
@@ -117,6 +117,21 @@ class Cluster:
             task = self._connecting[address] = asyncio.create_task(self._connect(address))
             task.add_done_callback(self._connected)
         return await asyncio.shield(task)
+
+    async def connection_apart(
+        self,
+        address: Address,
+        *,
+        on_push: Callable[[list[Reply]], object],
+        on_lost: Callable[[Connection], object],
+    ) -> Connection:
+        """Make a connection that nobody shares, as a subscription needs; the caller ends it.
+
+        Raises:
+            StoreError: it can't be made.
+        """
+        access = self._deployment.access
+        return await connect(address, access, timeout=self._timeout, on_push=on_push, on_lost=on_lost)
 
     async def look(self) -> None:
         """Look at the deployment now; who asks meanwhile shares the look.

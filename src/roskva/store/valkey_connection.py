@@ -128,11 +128,6 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"".join(commands))
         return future
 
-    def send(self, commands: Sequence[bytes]) -> None:
-        """Send packed commands that are answered by pushes alone, as subscriptions are."""
-        if self._transport is not None and self._lost is None:
-            self._transport.write(b"".join(commands))
-
     def abort(self, reason: str) -> None:
         """Let go at once; who waits for a reply gets a StoreError."""
         self._fail(StoreError, reason)
@@ -161,7 +156,8 @@ class Connection(asyncio.Protocol):
             self._on_lost(self)
 
     def _take(self, reply: Reply) -> None:
-        if isinstance(reply, hiredis.PushNotification):
+        # A subscription is confirmed by a push, and refused by a reply: both answer it.
+        if isinstance(reply, hiredis.PushNotification) and reply[0] != b"ssubscribe":
             if self._on_push is not None:
                 self._on_push(reply)
             return

@@ -1,0 +1,117 @@
+"""Own sharded publish and subscribe, for the courier: messages that are carried now or not at all.
+
+Nothing here is durable. Use a ``Cluster`` apart from the store's: behind a store's WAIT a message would stand
+for a second.
+"""
+
+from collections.abc import Callable, Sequence
+
+from roskva.errors import StoreError
+from roskva.store.valkey_cluster import Cluster
+from roskva.store.valkey_connection import Address, Connection, Refusal, Reply, pack
+from roskva.store.valkey_topology import read_redirect, slot_of
+
+ROUNDS = 4
+"""Redirects followed."""
+
+
+class Subscription:
+    """Hear one channel until closed or lost; made by ``subscribe``."""
+
+    def __init__(self, on_message: Callable[[bytes], object], on_lost: Callable[[], object]) -> None:
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._connection: Connection | None = None
+
+    def close(self) -> None:
+        """Hear no more; ``on_lost`` isn't told."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort("closed")
+
+    async def begin(self, cluster: Cluster, channel: bytes, target: Address) -> Refusal | None:
+        """Subscribe at one server; returns its refusal, if it refuses.
+
+        Raises:
+            StoreError: it can't be reached.
+        """
+        connection = await cluster.connection_apart(target, on_push=self._take, on_lost=self._lose)
+        try:
+            (reply,) = await connection.ask([pack("SSUBSCRIBE", channel)])
+        except BaseException:
+            connection.abort("given up")
+            raise
+        if isinstance(reply, Refusal):
+            connection.abort("it refuses")
+            return reply
+        self._connection = connection
+        return None
+
+    def _take(self, push: list[Reply]) -> None:
+        match push:
+            case [b"smessage", _, message]:
+                self._on_message(message)
+            case [b"sunsubscribe", *_] if self._connection is not None:
+                # Nobody asked for it: the slot has moved.
+                self._connection.abort("the slot has moved")
+
+    def _lose(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._on_lost()
+
+
+async def subscribe(
+    cluster: Cluster, channel: bytes, on_message: Callable[[bytes], object], on_lost: Callable[[], object]
+) -> Subscription:
+    """Subscribe, on a connection of its own.
+
+    Args:
+        cluster: who serves what.
+        channel: its slot tells where.
+        on_message: gets each message.
+        on_lost: is told once when no more will come, as the connection has ended or the slot has moved. Messages
+            may be missed by then: the caller subscribes again, and looks at what they would have told.
+
+    Raises:
+        StoreError: it can't be done now.
+    """
+    subscription = Subscription(on_message, on_lost)
+    target = cluster.owner(channel)
+    for _ in range(ROUNDS):
+        refusal = await subscription.begin(cluster, channel, target)
+        if refusal is None:
+            return subscription
+        target = _follow(cluster, refusal, target)
+    raise _unserved(channel)
+
+
+async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -> list[int]:
+    """Publish messages together; returns how many received each. A redirect may let some be carried twice.
+
+    Raises:
+        StoreError: some may have been carried all the same.
+    """
+    commands = [pack("SPUBLISH", channel, message) for message in messages]
+    target = cluster.owner(channel)
+    for _ in range(ROUNDS):
+        connection = await cluster.connection(target)
+        replies = await connection.ask(commands)
+        refusal = next((reply for reply in replies if isinstance(reply, Refusal)), None)
+        if refusal is None:
+            return replies
+        target = _follow(cluster, refusal, target)
+    raise _unserved(channel)
+
+
+def _follow(cluster: Cluster, refusal: Refusal, source: Address) -> Address:
+    cluster.doubt()
+    if refusal.kind != "MOVED":
+        raise StoreError(f"{source} refuses: {str(refusal)[:100]}")
+    slot, address = read_redirect(refusal, source)
+    cluster.move(slot, address)
+    return address
+
+
+def _unserved(channel: bytes) -> StoreError:
+    return StoreError(f"nobody serves slot {slot_of(channel)} for long enough")

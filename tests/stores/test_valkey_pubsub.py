@@ -1,0 +1,89 @@
+"""Sharded publish and subscribe: who hears, who is told that nobody does, and when no more will come."""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator
+
+import pytest
+
+from roskva.errors import StoreError
+from roskva.store.valkey_cluster import Cluster
+from roskva.store.valkey_pubsub import publish, subscribe
+from tests.kit.slots import Move
+from tests.kit.valkey import Servers, ValkeyCluster, running
+from tests.stores._helpers import run
+
+CHANNEL = b"r:node:{ab12}"
+
+
+@contextlib.asynccontextmanager
+async def opened(servers: Servers) -> AsyncIterator[Cluster]:
+    """Look at what is there."""
+    async with contextlib.aclosing(await Cluster.open(servers.deployment, timeout=2.0)) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("name", ["valkey", "valkey_cluster"])
+def test_messages_are_heard_in_order(name: str, request: pytest.FixtureRequest) -> None:
+    """Each subscriber hears each message once; a publisher learns how many did, and that nobody does."""
+
+    async def main(servers: Servers) -> None:
+        async with opened(servers) as one, opened(servers) as other:
+            assert await publish(one, CHANNEL, [b"unheard"]) == [0]
+            heard: asyncio.Queue[bytes] = asyncio.Queue()
+            lost: asyncio.Queue[None] = asyncio.Queue()
+            subscription = await subscribe(other, CHANNEL, heard.put_nowait, lambda: lost.put_nowait(None))
+            messages = [b"%d" % number for number in range(100)]
+            assert await publish(one, CHANNEL, messages) == [1] * 100
+            assert [await heard.get() for _ in messages] == messages
+            subscription.close()
+            async with asyncio.timeout(10):
+                while await publish(one, CHANNEL, [b"late"]) != [0]:
+                    pass
+            assert lost.empty()
+
+    run(main(request.getfixturevalue(name)))
+
+
+def test_moved_channel_is_lost_and_found(valkey_cluster: ValkeyCluster) -> None:
+    """Who hears a channel whose slot moves is told so, and hears again after subscribing; publishers follow."""
+
+    async def main() -> None:
+        async with opened(valkey_cluster) as one, opened(valkey_cluster) as other:
+            for _ in range(2):
+                heard: asyncio.Queue[bytes] = asyncio.Queue()
+                lost: asyncio.Queue[None] = asyncio.Queue()
+                await subscribe(other, CHANNEL, heard.put_nowait, functools.partial(lost.put_nowait, None))
+                move = Move(valkey_cluster, CHANNEL)
+                move.begin()
+                assert await publish(one, CHANNEL, [b"a"]) == [1]
+                move.end()
+                async with asyncio.timeout(10):
+                    await lost.get()
+                again = await subscribe(other, CHANNEL, heard.put_nowait, lambda: None)
+                assert await publish(one, CHANNEL, [b"b"]) == [1]
+                assert [await heard.get(), await heard.get()] == [b"a", b"b"]
+                again.close()
+
+    run(main())
+
+
+def test_end_of_the_server_is_told() -> None:
+    """A subscription whose server dies is lost, once, and can't be made again while it is away."""
+
+    async def main() -> None:
+        with running() as server:
+            async with opened(server) as cluster:
+                lost: asyncio.Queue[None] = asyncio.Queue()
+                await subscribe(cluster, CHANNEL, lambda message: None, lambda: lost.put_nowait(None))
+                server.kill()
+                async with asyncio.timeout(10):
+                    await lost.get()
+                with pytest.raises(StoreError):
+                    await subscribe(cluster, CHANNEL, lambda message: None, lambda: lost.put_nowait(None))
+                with pytest.raises(StoreError):
+                    await publish(cluster, CHANNEL, [b"a"])
+                assert lost.empty()
+
+    run(main())
