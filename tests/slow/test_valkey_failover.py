@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from roskva import loop
 from roskva.errors import StoreError
 from roskva.store.base import FIRST_EPOCH, Registration
 from roskva.store.valkey import ValkeyStore
@@ -111,4 +112,4 @@ def test_accepted_updates_survive_failover(end: Callable[[ValkeyProcess], None])
                 await check_round(store, cluster, end)
 
     with running_cluster() as cluster:
-        asyncio.run(main(cluster))
+        loop.run(main(cluster))
