@@ -187,7 +187,7 @@ def test_hangup_reloads_tls(tmp_path: Path) -> None:
         (["--prot", "8080"], "unknown argument --prot (did you mean --port?)"),
         (["--port", "many"], "--port: 'many' is not an integer"),
         (["--port", "70000"], "--port: 70000 is not a port (0 to 65535)"),
-        (["--store", "redis://localhost"], "--store: "),
+        (["--store", "postgres://localhost"], "--store: "),
         (["--tls-cert", "missing.pem", "--tls-key", "missing.pem"], "there is no file 'missing.pem'"),
         (["--trusted-proxies", "10.0.0.1/8"], "--trusted-proxies: 10.0.0.1/8 has host bits set"),
         (["--config", "missing.toml"], "missing.toml: can't be read: No such file or directory"),

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,11 @@ from roskva.errors import StoreError
 from roskva.store.base import Registration
 from roskva.store.valkey import ValkeyStore
 from roskva.store.valkey_calls import agent_key
-from roskva.store.valkey_cluster import Deployment
+from roskva.store.valkey_cluster import Cluster, Deployment
 from roskva.store.valkey_connection import Access, Address
+from roskva.store.valkey_pubsub import publish, subscribe
 from roskva.store.valkey_topology import slot_of
+from roskva.testing import check_store
 from roskva.types import Ack, Uaid
 from tests.kit.slots import Move
 from tests.kit.valkey import ValkeyCluster, ValkeyProcess, free_port, running, running_with_replica
@@ -200,6 +204,29 @@ def test_password_is_used() -> None:
             assert "wrong one" not in str(caught.value)
 
     with running("--requirepass", "s3cret") as server:
+        run(main(server))
+
+
+def test_documented_rights_suffice() -> None:
+    """A user with the rights that docs/operate.md lists, and no others, passes the contract and may publish."""
+    text = Path("docs/operate.md").read_text(encoding="utf-8").partition("**Rights.**")[2].partition("\n")[0]
+    rights = [word for quoted in re.findall("`(.*?)`", text) for word in quoted.split()]
+
+    async def main(server: ValkeyProcess) -> None:
+        deployment = Deployment((server.address,), Access("roskva", "s3cret"))
+
+        async def open_store(clock: Callable[[], float]) -> ValkeyStore:
+            server.clear()
+            return await ValkeyStore.open(deployment, timeout=TIMEOUT, clock=clock)
+
+        await check_store(open_store)
+        async with contextlib.aclosing(await Cluster.open(deployment, timeout=TIMEOUT)) as cluster:
+            subscription = await subscribe(cluster, b"r:node:ab12", lambda message: None, lambda: None)
+            assert await publish(cluster, b"r:node:ab12", [b"a"]) == [1]
+            subscription.close()
+
+    with running() as server:
+        server.ask("ACL", "SETUSER", "roskva", "on", ">s3cret", "resetchannels", *rights)
         run(main(server))
 
 

@@ -35,6 +35,7 @@ class ValkeyStore:
         self._functions = functions
         self._lanes: dict[Address, Lane] = {}
         self._epoch = Epoch(self._do)
+        self._catching: asyncio.Future[int] | None = None
         self._closed = False
 
     @classmethod
@@ -155,5 +156,11 @@ class ValkeyStore:
         return self._epoch.number, "" if self._clock is None else str(int(self._clock()))
 
     def _catch_up(self) -> None:
-        # Its outcome is left to the next check that somebody makes.
-        self.check().add_done_callback(lambda done: done.cancelled() or done.exception())
+        if self._catching is None:
+            self._catching = self.check()
+            self._catching.add_done_callback(self._caught_up)
+
+    def _caught_up(self, done: asyncio.Future[int]) -> None:
+        self._catching = None
+        if not done.cancelled():
+            done.exception()  # left to the next check that somebody makes

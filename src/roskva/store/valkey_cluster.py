@@ -19,8 +19,8 @@ LOOK_INTERVAL = 2.0
 LOOK_PAUSE = 0.25
 """Seconds at least between two looks."""
 
-LOOK_TIMEOUT = 1.0
-"""Seconds until the next one is asked."""
+LOOK_TIMEOUT = 2.0
+"""Seconds until the next one is asked: more than a WAIT that the question may stand behind."""
 
 _NO_CLUSTER: Final = "cluster support disabled"
 
@@ -193,8 +193,15 @@ class Cluster:
             try:
                 async with asyncio.timeout(LOOK_TIMEOUT):
                     topology = await self._ask(address)
-            except (StoreError, TimeoutError) as error:
-                reasons.append(str(error) or f"{address} tells nothing in {LOOK_TIMEOUT:g} s")
+            except StoreError as error:
+                reasons.append(str(error))
+                continue
+            except TimeoutError:
+                reasons.append(f"{address} tells nothing in {LOOK_TIMEOUT:g} s")
+                continue
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                # No Valkey says it so; the looking must go on.
+                reasons.append(f"{address} tells what can't be read: {error!r}"[:200])
                 continue
             if topology is not None:
                 self._topology = topology
