@@ -55,6 +55,12 @@ def silence(node: ValkeyProcess) -> None:
     node.signal(signal.SIGSTOP)
 
 
+def hand_over(node: ValkeyProcess, cluster: ValkeyCluster) -> None:
+    """Let its replica take its place in order, as an operator does before maintenance."""
+    [replica] = [one for one in cluster.nodes if one.info("replication").get("master_port") == str(node.address.port)]
+    replica.ask("CLUSTER", "FAILOVER")
+
+
 async def wait_served(store: ValkeyStore) -> None:
     """Wait until every agent's versions are accepted again."""
     async with asyncio.timeout(60):
@@ -97,6 +103,34 @@ def bring_back(cluster: ValkeyCluster, victim: ValkeyProcess, end: Callable[[Val
     else:
         victim.signal(signal.SIGCONT)
     wait_until(cluster.is_whole)
+
+
+def test_primary_hands_over_under_load() -> None:
+    """When a replica takes over in order, what was accepted is there, and few calls are refused."""
+
+    async def main(cluster: ValkeyCluster) -> None:
+        async with contextlib.aclosing(await ValkeyStore.open(cluster.deployment, timeout=TIMEOUT)) as store:
+            for uaid in AGENTS:
+                await store.enroll(uaid, HERE)
+                await store.register(uaid, CHANNEL, CHANNEL, 9)
+            publishers = [Publisher(store, uaid) for uaid in AGENTS]
+            tasks = [asyncio.create_task(publisher.publish()) for publisher in publishers]
+            for _ in range(2):
+                await asyncio.sleep(1)
+                hand_over(cluster.primary_of(agent_key(AGENTS[0])), cluster)
+            await asyncio.sleep(1)
+            await wait_served(store)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for publisher in publishers:
+                channels = await store.attach(publisher.uaid, HERE)
+                assert channels is not None
+                assert channels[CHANNEL].version >= publisher.accepted > 0
+                assert publisher.refused * 5 < publisher.accepted
+
+    with running_cluster() as cluster:
+        loop.run(main(cluster))
 
 
 @pytest.mark.parametrize("end", [kill, silence], ids=["killed", "silent"])

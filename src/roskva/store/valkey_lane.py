@@ -65,8 +65,8 @@ class _Commit:
         """Read the answers into the results; returns the groups that were refused."""
         refused = []
         for group, reply in zip(groups, replies, strict=True):
-            if isinstance(reply, Refusal):
-                group.refusal = reply
+            group.refusal = reply if isinstance(reply, Refusal) else None
+            if group.refusal is not None:
                 refused.append(group)
                 continue
             for call, number, answer in zip(group.calls, group.numbers, reply, strict=True):
@@ -134,8 +134,7 @@ class Lane:
 
     def _take(self, commit: _Commit, wanted: int, future: asyncio.Future[list[Reply]]) -> None:
         try:
-            replies = self._check(self._address, wanted, future.result())
-            refused = commit.take(commit.groups, replies)
+            refused = self._read(commit, commit.groups, wanted, future.result())
         except Exception as error:
             self._give_up(error)
             return
@@ -158,15 +157,18 @@ class Lane:
             commands.append(pack("WAIT", wanted, self._wait_ms))
         return commands, wanted
 
-    def _check(self, target: Address, wanted: int, replies: list[Reply]) -> list[Reply]:
-        """Look whether enough replicas have the commit; returns the other replies."""
-        if not wanted:
-            return replies
-        found = replies.pop()
-        if isinstance(found, Refusal) or found < wanted:
+    def _read(self, commit: _Commit, groups: Sequence[_Group], wanted: int, replies: list[Reply]) -> list[_Group]:
+        """Read the answers into the results; returns the groups that were refused."""
+        found = replies.pop() if wanted else 0
+        refused = commit.take(groups, replies[1::2] if groups[0].is_asking else replies)
+        # Where nothing was served, nothing had to be waited for: a primary that has just become a replica can't.
+        if len(refused) < len(groups) and (isinstance(found, Refusal) or found < wanted):
             self._cluster.doubt()
-            raise StoreError(f"{target}: {found} of {wanted} replicas have the commit")
-        return replies
+            error = StoreError(f"{groups[0].target}: {found} of {wanted} replicas have the commit")
+            for group in groups:
+                if group.refusal is None:
+                    commit.fail(group, error)
+        return refused
 
     async def _finish(self, commit: _Commit, groups: list[_Group]) -> None:
         """Ask until every group is served, or can't be."""
@@ -192,13 +194,13 @@ class Lane:
             if any(group.refusal is not None and _is_unknown(group.refusal) for group in groups):
                 await self._load(connection)
             commands, wanted = self._spell(groups, target)
-            replies = self._check(target, wanted, await connection.ask(commands))
+            replies = await connection.ask(commands)
         except StoreError as error:
             self._cluster.doubt()
             for group in groups:
                 commit.fail(group, error)
             return []
-        return commit.take(groups, replies[1::2] if groups[0].is_asking else replies)
+        return self._read(commit, groups, wanted, replies)
 
     async def _load(self, connection: Connection) -> None:
         # Another node may have been faster: "already exists" is as good.
