@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from roskva.errors import StoreError
 from roskva.store.base import Registration
+from roskva.store.open import read_valkey_url
 from roskva.store.valkey import ValkeyStore
 from roskva.store.valkey_calls import agent_key
 from roskva.store.valkey_cluster import Cluster, Deployment
@@ -20,6 +22,7 @@ from roskva.store.valkey_pubsub import publish, subscribe
 from roskva.store.valkey_topology import slot_of
 from roskva.testing import check_store
 from roskva.types import Ack, Uaid
+from tests.kit.certificate import make_certificate
 from tests.kit.slots import Move
 from tests.kit.valkey import ValkeyCluster, ValkeyProcess, free_port, running, running_with_replica
 from tests.stores._helpers import AGENT, CHANNEL, HERE, run
@@ -50,6 +53,14 @@ async def wait_served(store: ValkeyStore) -> None:
                 await store.advance(AGENT, CHANNEL, 1)
                 return
             await asyncio.sleep(0.02)
+
+
+async def hammer(store: ValkeyStore) -> None:
+    """Publish as fast as it goes, whatever the answer."""
+    while True:
+        with contextlib.suppress(StoreError):
+            await store.advance(AGENT, CHANNEL, 1)
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
@@ -113,8 +124,12 @@ def test_lost_replica_is_not_waited_for_when_none_was_demanded() -> None:
         demanding = Deployment((primary.address,), replicas=1)
         async with opened(primary.deployment) as store, opened(demanding) as strict:
             await settle_in(store)
+            # So that some commit always waits: the look at the deployment must get between.
+            tasks = [asyncio.create_task(hammer(store)) for _ in range(5)]
             replica.kill()
             await wait_served(store)
+            for task in tasks:
+                task.cancel()
             with pytest.raises(StoreError, match="0 of 1 replicas"):
                 await strict.advance(AGENT, CHANNEL, 2)
         with pytest.raises(StoreError, match="0 of 1 replicas"):
@@ -205,6 +220,41 @@ def test_password_is_used() -> None:
 
     with running("--requirepass", "s3cret") as server:
         run(main(server))
+
+
+def test_tls_is_spoken(tmp_path: Path, valkey: ValkeyProcess) -> None:
+    """Over TLS both sides prove who they are; a server of another authority is refused."""
+    # Before a server that speaks none, as the one in the package does.
+    certificate, folder = make_certificate(tmp_path), tmp_path / "stranger"
+    folder.mkdir()
+    stranger = make_certificate(folder)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificate.cert))
+    tls.load_cert_chain(certificate.cert, certificate.key)
+    tls.verify_mode = ssl.CERT_REQUIRED
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(*valkey.address)
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+            url = f"valkeys://localhost:{server.sockets[0].getsockname()[1]}"
+            files = f"cert={certificate.cert}&key={certificate.key}"
+            async with opened(read_valkey_url(f"{url}?ca={certificate.cert}&{files}")) as store:
+                await settle_in(store)
+            with pytest.raises(StoreError, match="can't reach"):
+                await ValkeyStore.open(read_valkey_url(f"{url}?ca={stranger.cert}&{files}"))
+            with pytest.raises(StoreError):
+                await ValkeyStore.open(read_valkey_url(f"{url}?ca={certificate.cert}"))
+
+    valkey.clear()
+    run(main())
 
 
 def test_documented_rights_suffice() -> None:
