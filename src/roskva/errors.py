@@ -4,7 +4,8 @@ RoskvaError
 ├── ConfigError            a setting that can't be used; the command exits with 2
 ├── StoreError             the store can't answer now; repeating is safe
 │   ├── StoreTimeoutError  it did not answer in time; the call may still take effect
-│   └── StoreBusyError     too many calls wait for it already
+│   ├── StoreBusyError     too many calls wait for it already
+│   └── StoreDownError     it failed too often, and is left alone for some seconds
 ├── AgentError             the agent broke the protocol
 │   ├── MalformedError     not a JSON object
 │   └── InvalidCommandError  an object that makes no valid message
@@ -52,6 +53,10 @@ class StoreTimeoutError(StoreError):
 
 class StoreBusyError(StoreError):
     """Too many calls wait for the store already; this one was not begun."""
+
+
+class StoreDownError(StoreError):
+    """The store failed too often, and is left alone for some seconds; this call was not begun."""
 
 
 class AgentError(RoskvaError):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from roskva.errors import StoreError, StoreTimeoutError
+from roskva.state.breaker import Breaker
 from roskva.store.base import Advanced, Registration, Store
 from roskva.store.memory import MemoryStore
 from roskva.types import Ack, ChannelId, Channels, Place, Uaid
@@ -83,6 +84,10 @@ class GatedStore:
         self._held: dict[str, Way] = {}
         self._broken: dict[str, Way] = {}
         self._behind: Way | None = None
+
+    @property
+    def breakers(self) -> Sequence[Breaker]:
+        return self.inner.breakers
 
     def hold_before(self, name: str) -> Gate:
         """Hold the next call of this name before it takes effect."""

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
+from roskva.state.breaker import Breaker
 from roskva.types import Ack, ChannelId, Channels, Place, Uaid
 
 TOMBSTONE_SECONDS = 24 * 3600
@@ -46,6 +47,11 @@ class Advanced(NamedTuple):
 
 class Store(Protocol):
     """Eleven calls; see the module for what they share."""
+
+    @property
+    def breakers(self) -> Sequence[Breaker]:
+        """One for each part that can fail alone (a file, a shard), to be looked at; none if nothing can."""
+        ...
 
     def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
         """Make the agent exist and seat it; for one that exists this is ``attach`` without the answer."""

@@ -5,10 +5,12 @@ are for the loop's thread.
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from roskva.errors import StoreBusyError, StoreError, StoreTimeoutError
+from roskva.errors import StoreBusyError, StoreDownError, StoreError, StoreTimeoutError
+from roskva.state.breaker import Breaker
 
 Call = TypeVar("Call")
 
@@ -24,25 +26,37 @@ class Batch(Generic[Call]):
 
     Without one under way the calls of a loop turn leave at its end; with one, when it was answered.
     A commit without an answer in time fails its calls and all that wait; until its answer comes
-    late, calls fail at once, and then service resumes.
+    late, calls fail at once. Then, as after failures in a row, a breaker lets one call at a time
+    probe the backend and fails the others at once, until a commit succeeds.
 
     Args:
         send: begins a commit of these calls, and owes one ``answer`` or ``fail`` for it, however
             late, on the loop's thread. It must not block or raise.
         timeout: seconds a commit may take.
         limit: calls that may wait.
+        chance: a random value in [0, 1), for the waits between probes.
     """
 
     __slots__ = (
-        "_calls", "_closed", "_deadline", "_flushing", "_flying", "_futures", "_idle", "_limit", "_loop", "_send",
-        "_stuck", "_timeout", "_under_way",
+        "_calls", "_chance", "_closed", "_deadline", "_flushing", "_flying", "_futures", "_idle", "_limit", "_loop",
+        "_send", "_stuck", "_timeout", "_under_way", "breaker",
     )  # fmt: skip
 
-    def __init__(self, send: Callable[[list[Call]], object], *, timeout: float, limit: int = WAITING_LIMIT) -> None:
+    def __init__(
+        self,
+        send: Callable[[list[Call]], object],
+        *,
+        timeout: float,
+        limit: int = WAITING_LIMIT,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._send = send
         self._timeout = timeout
         self._limit = limit
+        self._chance = chance
+        # Invariant: unless it is closed, no calls wait, and no commit but a probe is under way that isn't stuck.
+        self.breaker = Breaker()
         # Invariant: while calls wait, a commit is under way or a flush is scheduled.
         self._calls: list[Call] = []
         self._futures: list[asyncio.Future[Any]] = []
@@ -58,11 +72,11 @@ class Batch(Generic[Call]):
         """Take a call along with the next commit; the future gets the backend's result.
 
         Cancelling the future abandons the result, not the call. The future raises StoreError (the
-        commit failed, or the batch is closed), StoreTimeoutError or StoreBusyError.
+        commit failed, or the batch is closed), StoreTimeoutError, StoreBusyError or StoreDownError.
         """
         future: asyncio.Future[Any] = self._loop.create_future()
         calls = self._calls
-        if self._stuck or self._closed or len(calls) >= self._limit:
+        if self._stuck or self._closed or len(calls) >= self._limit or not self._may_begin():
             future.set_exception(self._refusal())
             return future
         if not self._under_way and (not calls or self._flushing is not None):
@@ -77,7 +91,8 @@ class Batch(Generic[Call]):
         It keeps its place among the calls: one made later doesn't overtake it.
         """
         is_alone = not self._calls and not self._under_way
-        if self._stuck or self._closed or (self._flushing is None and not is_alone) or len(self._calls) >= self._limit:
+        is_usual = self.breaker.is_closed and not self._stuck and not self._closed and len(self._calls) < self._limit
+        if not is_usual or (self._flushing is None and not is_alone):
             return self.submit(call)
         if self._flushing is None:
             self._flushing = self._loop.call_later(DEFERRED, self._flush)
@@ -88,7 +103,8 @@ class Batch(Generic[Call]):
 
     def answer(self, results: Iterable[object]) -> None:
         """Deliver the results of the commit under way, in the order of its calls; a StoreError fails its call alone."""
-        if not self._stuck:
+        if not self._stuck:  # else it says nothing about the next: that has to come in time
+            self.breaker.succeed()
             for future, result in zip(self._flying, results, strict=True):
                 if future.done():
                     continue
@@ -99,8 +115,13 @@ class Batch(Generic[Call]):
         self._land()
 
     def fail(self, reason: str, cause: Exception | None = None) -> None:
-        """Fail every call of the commit under way."""
+        """Fail every call of the commit under way, and those that wait if the breaker opens."""
         _fail(self._flying, StoreError, reason, cause)
+        if not self._stuck:
+            self.breaker.fail(self._loop.time(), self._chance())
+            if not self.breaker.is_closed:
+                self._calls, waiting, self._futures = [], self._futures, []
+                _fail(waiting, StoreDownError, reason, cause)
         self._land()
 
     async def aclose(self) -> None:
@@ -145,17 +166,23 @@ class Batch(Generic[Call]):
         overdue, self._flying = self._flying + self._futures, []
         self._calls, self._futures = [], []
         _fail(overdue, StoreTimeoutError, f"no answer from the store in {self._timeout:g} s")
+        self.breaker.time_out(self._loop.time(), self._chance())
         self._rest()
 
     def _rest(self) -> None:
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
+    def _may_begin(self) -> bool:
+        return self.breaker.is_closed or self.breaker.admit(self._loop.time())
+
     def _refusal(self) -> StoreError:
         if self._closed:
             return StoreError("store is closed")
         if self._stuck:
             return StoreTimeoutError(f"no answer from the store for more than {self._timeout:g} s")
+        if not self.breaker.is_closed:
+            return StoreDownError("the store failed again and again, and is not asked now")
         return StoreBusyError(f"{self._limit} calls wait for the store")
 
 

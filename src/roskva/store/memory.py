@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from roskva.errors import StoreError
+from roskva.state.breaker import Breaker
 from roskva.state.channel import Channel, ack, advance, next_version, settle
 from roskva.store.base import FIRST_EPOCH, TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration
 from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, StoredChannel, Uaid
@@ -36,6 +37,9 @@ class MemoryStore:
     Args:
         clock: Unix seconds.
     """
+
+    breakers: Sequence[Breaker] = ()
+    """See ``Store.breakers``."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
+from roskva.state.breaker import Breaker
 from roskva.store import sqlite_calls
 from roskva.store.base import Advanced, Registration
 from roskva.store.batch import Batch
@@ -43,6 +44,7 @@ class SqliteStore:
             answer=self._batch.answer,
             fail=self._batch.fail,
         )
+        self.breakers: Sequence[Breaker] = (self._batch.breaker,)
         self._loop = asyncio.get_running_loop()
         self._reaper: asyncio.TimerHandle | None = None
 
