@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -67,13 +68,17 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def running(
-    store: Store | None = None, *, tls: ssl.SSLContext | None = None, **settings: Any
+    store: Store | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    chance: Callable[[], float] = random.random,
+    **settings: Any,
 ) -> AsyncIterator[Server]:
     """Run a node with these settings on a memory store (or ``store``) and free ports."""
     clock = FakeClock(1000.0)
     store = store or MemoryStore()
     config = Config(port=0, admin_port=0, **{"drain_seconds": 0.0, **settings})
-    node = Node(config, store, [KEY], tls, now=clock)
+    node = Node(config, store, [KEY], tls, now=clock, chance=chance)
     await node.open()
     try:
         yield Server(node, store, clock)

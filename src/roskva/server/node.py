@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import random
 import resource
 import secrets
 import signal
@@ -63,6 +64,7 @@ class Node:
         keys: The endpoint keys, the first seals.
         tls: The context of a TLS listener.
         now: Monotonic seconds, if not the loop's.
+        chance: A random value in [0, 1), for jitter.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Node:
         keys: list[bytes],
         tls: ssl.SSLContext | None = None,
         now: Callable[[], float] | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -83,7 +86,7 @@ class Node:
         self._epoch: int | None = None
         self._store_answers = True
         self.node_id = NodeId(secrets.token_hex(8))
-        self.shell = Shell(config, now)
+        self.shell = Shell(config, now, chance)
         self.presence = Presence()
         self._trust = Trust(config.trusted_proxies)
         sealer = Sealer(keys)

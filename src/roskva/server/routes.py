@@ -5,7 +5,6 @@ The data's way of a PUT: limits, token, version (pure, in this order), then the 
 
 import asyncio
 import json
-import math
 import re
 from collections.abc import Coroutine
 from functools import partial
@@ -22,14 +21,15 @@ from roskva.server.limits import address_key
 from roskva.server.proxies import Trust
 from roskva.server.requests import Request
 from roskva.server.shell import Shell
+from roskva.state.backoff import choose_retry_after
 from roskva.store.base import Advanced
 from roskva.types import MAX_VERSION, ChannelId, Uaid
 
 MAX_JAVASCRIPT_VERSION = 2**53 - 1
 """The largest integer that JavaScript holds exactly (§7)."""
 
-RETRY_SECONDS = 5
-"""What Retry-After says when the server itself is the reason."""
+RETRY_SECONDS = 5.0
+"""What Retry-After says at least when the server itself is the reason."""
 
 GREETING = b"Roskva, a SimplePush server: agents connect here by WebSocket (subprotocol push-notification).\n"
 
@@ -50,11 +50,6 @@ def _spell_base(scheme: bytes, host: bytes) -> str:
     if _HOST.fullmatch(host) is None:
         raise HandshakeError(400, "the Host header is missing or malformed")
     return f"{scheme.decode()}://{host.decode()}"
-
-
-def retry_after(seconds: float) -> bytes:
-    """Spell the header."""
-    return b"Retry-After: %d\r\n" % max(1, math.ceil(seconds))
 
 
 def _first_word(value: bytes) -> bytes:
@@ -126,9 +121,13 @@ class PublicRoutes:
         agent.start(rest)
         return None
 
-    def _turn_away(self, reason: str, status: int, text: str) -> Response:
+    def _turn_away(self, reason: str, status: int, text: str, wait: float = RETRY_SECONDS) -> Response:
         self._shell.counts.refusals[reason] += 1
-        return error_response(status, REASONS[status], text, retry_after(RETRY_SECONDS))
+        return error_response(status, REASONS[status], text, self._retry_after(wait))
+
+    def _retry_after(self, seconds: float) -> bytes:
+        """Spell the header."""
+        return b"Retry-After: %d\r\n" % choose_retry_after(seconds, self._shell.chance())
 
     def _move(self, peer: str, request: Request) -> str | None:
         """Count a proxy's connection as its client's from now on; None if the client holds too many."""
@@ -218,9 +217,9 @@ class PublicRoutes:
     def _refuse(self, request: Request, error: PublishError) -> Response:
         headers = b""
         if isinstance(error, TooManyError):
-            headers = retry_after(error.retry_after)
+            headers = self._retry_after(error.retry_after)
         elif isinstance(error, UnavailableError):
-            headers = retry_after(RETRY_SECONDS)
+            headers = self._retry_after(RETRY_SECONDS)
         return self._count(request, error_response(error.status, error.title, str(error), headers))
 
     def _count(self, request: Request, response: Response) -> Response:

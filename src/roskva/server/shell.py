@@ -5,6 +5,7 @@ It decides nothing; it is the node seen from a connection.
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
@@ -30,7 +31,9 @@ class Drainable(Protocol):
 class Shell:
     """What every connection of one node shares."""
 
-    def __init__(self, config: Config, now: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, config: Config, now: Callable[[], float] | None = None, chance: Callable[[], float] = random.random
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._interned: dict[tuple[bytes, bytes], str] = {}
@@ -38,6 +41,8 @@ class Shell:
         self.config = config
         self.now = now or self._loop.time
         """Monotonic seconds; tests bring a clock that jumps."""
+        self.chance = chance
+        """A random value in [0, 1), for jitter."""
         self.second = self.now()
         """The start of this second by the same clock: one object that all idle connections share."""
         self.deadlines = Deadlines(self.second)

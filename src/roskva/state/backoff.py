@@ -1,8 +1,9 @@
-"""Own how long to wait before the next try: full jitter, doubling, bounded, never sooner than was asked.
+"""Own how long to wait before the next try, and what to tell others: jittered, bounded, never sooner than was asked.
 
 No clock and no randomness: the caller says how long its connection held, and brings a value in [0, 1).
 """
 
+import math
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -47,6 +48,15 @@ class Backoff:
         asked = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
         # A herd that was told one number must not return at one instant: the spread grows with it.
         return asked + chance * max(spread, asked / 2)
+
+
+def choose_retry_after(seconds: float, chance: float) -> int:
+    """Choose what Retry-After says: whole seconds from the wait to twice the wait, at least 1.
+
+    Spread here too, as few clients do it themselves: of a crowd told one number all would come in one second.
+    ``chance`` is a random value in [0, 1).
+    """
+    return max(1, math.ceil(seconds * (1.0 + chance)))
 
 
 def read_retry_after(text: str | None, unix_now: float) -> float | None:

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from roskva.server.routes import GREETING, retry_after
-from tests.kit.endpoints import registered
+from roskva.server.routes import GREETING
+from tests.kit.endpoints import registered, spell_put
 from tests.kit.http import Reply, request
 from tests.kit.node import Server, on_a_node, run, running
 from tests.kit.stream import streaming
@@ -139,7 +139,24 @@ def test_listed_pages_may_put(allowed: tuple[str, ...], origin: str) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize(("seconds", "line"), [(0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (1.01, b"2"), (59.5, b"60")])
-def test_retry_after_is_a_whole_second_later(seconds: float, line: bytes) -> None:
-    """Whoever comes back when told to is admitted."""
-    assert retry_after(seconds) == b"Retry-After: %s\r\n" % line
+@pytest.mark.parametrize(
+    ("chance", "told"),
+    [(0.0, {"full": 5, "rate": 10}), (0.5, {"full": 8, "rate": 15}), (0.99, {"full": 10, "rate": 20})],
+)
+def test_whoever_is_refused_is_told_another_time(chance: float, told: dict[str, int]) -> None:
+    """Retry-After is spread from the wait to twice the wait, whatever the reason."""
+
+    async def scenario() -> None:
+        async with (
+            running(max_connections=2, puts_per_endpoint=1, chance=lambda: chance) as server,
+            registered(server) as endpoint,
+            streaming(server.node.port) as stream,
+        ):
+            assert (await stream.request(spell_put(endpoint, 1))).status == 200
+            reply = await stream.request(spell_put(endpoint, 2))
+            assert (reply.status, reply.headers["retry-after"]) == (429, str(told["rate"]))
+            async with streaming(server.node.port) as other:
+                reply = await other.reply()
+                assert (reply.status, reply.headers["retry-after"]) == (503, str(told["full"]))
+
+    run(scenario())

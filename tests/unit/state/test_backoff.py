@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roskva.state.backoff import MAX_RETRY_AFTER, Backoff, read_retry_after
+from roskva.state.backoff import MAX_RETRY_AFTER, Backoff, choose_retry_after, read_retry_after
 
 CHANCES = st.floats(0, 1, exclude_max=True)
 NOON = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
@@ -79,3 +79,18 @@ def test_no_retry_after_raises(text: str) -> None:
     """Whatever a server sends, reading it ends well."""
     seconds = read_retry_after(text, NOON)
     assert seconds is None or seconds >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chance", "told"),
+    [(0.0, 0.9, 1), (0.2, 0.0, 1), (1.0, 0.0, 1), (1.01, 0.0, 2), (5.0, 0.0, 5), (5.0, 0.5, 8), (5.0, 0.999, 10)],
+)
+def test_retry_after_is_spread(seconds: float, chance: float, told: int) -> None:
+    """What a server tells is whole seconds from the wait to twice the wait, at least 1."""
+    assert choose_retry_after(seconds, chance) == told
+
+
+@given(seconds=st.floats(0, 3600), chance=CHANCES)
+def test_retry_after_is_long_enough(seconds: float, chance: float) -> None:
+    """Whoever comes back when told to doesn't come too soon, and few come much later."""
+    assert max(seconds, 1) <= choose_retry_after(seconds, chance) <= 2 * seconds + 1
