@@ -76,7 +76,7 @@ class Clerk:
             connection.end()
 
     def _greet(self, connection: "AgentConnection", step: Greet) -> None:
-        if self.shell.limits.hellos.admit(None, self.shell.now()):
+        if self.shell.limits.hellos.admit(self.shell.now()):
             self.shell.counts.hellos["overload"] += 1
             connection.close(TRY_LATER, "too many hellos, try later")
             return

@@ -63,6 +63,41 @@ class Window:
         return 0.0
 
 
+class Admission:
+    """Admit so many hellos a second, and tell the others how long those refused before them will take."""
+
+    __slots__ = ("_admitted", "_ends_at", "_limit", "_refused")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._admitted = 0
+        self._refused = 0
+        self._ends_at = 0.0
+
+    def admit(self, now: float) -> float:
+        """Count a hello; returns 0.0 if it is admitted, else the seconds (above 0) until it would be."""
+        wait = self.wait(now)
+        if not wait:
+            self._admitted += 1
+        return wait
+
+    def wait(self, now: float) -> float:
+        """Tell what ``admit`` would, and count a refusal alone: for whoever has yet to say hello.
+
+        Each ``limit`` refused in one second make the wait of the next a second longer: a crowd is spread over the
+        time that it takes to admit it, or nearly all of it would be refused again and again.
+        """
+        if not self._limit:
+            return 0.0
+        if now >= self._ends_at:
+            self._admitted = self._refused = 0
+            self._ends_at = now + 1.0
+        if self._admitted < self._limit:
+            return 0.0
+        self._refused += 1
+        return self._ends_at - now + (self._refused - 1) // self._limit
+
+
 class Occupancy:
     """How many connections each address holds."""
 
@@ -147,7 +182,7 @@ class Limits:
         self.unfinished = config.unfinished_handshakes
         self.unfinished_of_one = -(-config.unfinished_handshakes // UNFINISHED_PART)
         """Of them, those of one address: a quarter, rounded up."""
-        self.hellos = Window(config.hellos_per_second, 1.0)
+        self.hellos = Admission(config.hellos_per_second)
         self.registers = Window(config.registers_per_minute, 60.0)
         self.puts_per_endpoint = Window(config.puts_per_endpoint, PUT_WINDOW)
         self.puts_per_ip = Window(config.puts_per_ip, PUT_WINDOW)

@@ -110,6 +110,9 @@ class PublicRoutes:
         except HandshakeError as error:
             self._shell.counts.refusals["handshake"] += 1
             return error_response(error.status, REASONS[error.status], str(error), error.headers)
+        wait = self._shell.limits.hellos.wait(self._shell.now())
+        if wait:  # its hello would only be closed, and a close can't say when to come back
+            return self._turn_away("overload", 503, "too many hellos", wait)
         peer = self._move(connection.peer, request)
         if peer is None:
             return self._turn_away("address", 429, "too many connections from this address")
