@@ -43,6 +43,11 @@ class Config:
     store_timeout: float = setting(
         4.0, "Seconds a commit may take; a call may wait for one before its own, and agents give a register 10."
     )
+    store_outage_seconds: float = setting(
+        120.0,
+        "Seconds without the store, more than a failover takes, after which agents are sent away over a minute; "
+        "0 keeps them.",
+    )
     key_file: Path = setting(
         Path("roskva.keys"), "Endpoint keys, one a line, first seals (relative to --data-dir); made at the first start."
     )

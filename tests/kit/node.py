@@ -63,7 +63,7 @@ class Server:
         whole, rest = divmod(seconds, 1.0)
         for step in [1.0] * int(whole) + ([rest] if rest else []):
             self.clock.advance(step)
-            self.node.shell.tick()
+            self.node.tick()
 
 
 @contextlib.asynccontextmanager

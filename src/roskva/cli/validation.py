@@ -26,6 +26,7 @@ _TIMES: Final = (
     "keep_alive_timeout",
 )
 _NOT_NEGATIVE: Final = (
+    "store_outage_seconds",
     "drain_seconds",
     "max_connections",
     "connections_per_ip",

@@ -40,6 +40,7 @@ class AdminRoutes:
                 "open_connections": lambda: shell.limits.connections.total,
                 "unfinished": lambda: len(shell.connections),
                 "operations": lambda: shell.tasks,
+                "breakers_open": lambda: sum(not breaker.is_closed for breaker in store.breakers),
             },
         )
         self._pages: dict[bytes, Callable[[], Answer]] = {

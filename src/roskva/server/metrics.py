@@ -43,7 +43,9 @@ class Counts:
     pings: int = _plain("WebSocket pings sent.")
     closes: Labelled = _labelled("Agent connections closed by the server, those for a broken frame left out.", "code")
     dropped: Labelled = _labelled("Agent connections dropped without a handshake: silent or slow peers.", "reason")
+    shed: int = _plain("Agents sent away (1013), as the store was out for long.")
     store_errors: int = _plain("Store calls that failed.")
+    breaker_openings: int = _plain("Times that a part of the store was left alone, as it kept failing.")
     failures: int = _plain("Unexpected errors; each is in the log.")
 
 
@@ -52,6 +54,7 @@ GAUGES = {
     "open_connections": "Open public connections.",
     "unfinished": "Public connections without a hello: handshakes under way, and publishers.",
     "operations": "Operations under way.",
+    "breakers_open": "Parts of the store that are left alone now, but for one call at a time.",
 }
 """What is read at a scrape: ``roskva_<name>`` -> help."""
 

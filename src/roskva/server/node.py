@@ -14,7 +14,7 @@ from typing import Any
 
 from roskva import loop
 from roskva.config import Config
-from roskva.errors import ConfigError, StoreError
+from roskva.errors import ConfigError
 from roskva.protocol.endpoint import Sealer
 from roskva.protocol.session import Rules
 from roskva.registry.courier import NoCourier
@@ -30,15 +30,13 @@ from roskva.server.listener import Listener, listen, load_certificate, load_tls
 from roskva.server.proxies import ProxyConnection, Trust
 from roskva.server.routes import PublicRoutes
 from roskva.server.shell import Shell
+from roskva.server.watch import Watch
 from roskva.store.base import Store
 from roskva.store.open import open_store, read_sqlite_url
 from roskva.types import NodeId, Uaid
 
 TICK = 1.0
 """Seconds between two looks at the deadlines."""
-
-CHECK_EVERY = 10
-"""Ticks between two looks at the store's health and epoch."""
 
 DRAIN_STEP = 0.1
 """Seconds between two batches of goodbyes."""
@@ -51,8 +49,6 @@ COLLECT_AFTER = 20_000
 
 MOST_FILES = 1_048_576
 """Open files asked for at most: what is unlimited on paper some systems refuse."""
-
-EPOCH_CHANGED = 1012
 
 
 class Node:
@@ -82,12 +78,10 @@ class Node:
         self._tls = tls
         self._listeners: list[Listener] = []
         self._ticking: asyncio.TimerHandle | None = None
-        self._ticks = 0
-        self._epoch: int | None = None
-        self._store_answers = True
         self.node_id = NodeId(secrets.token_hex(8))
         self.shell = Shell(config, now, chance)
         self.presence = Presence()
+        self._watch = Watch(self.shell, self.presence, store)
         self._trust = Trust(config.trusted_proxies)
         sealer = Sealer(keys)
         registrar = Registrar(
@@ -121,7 +115,7 @@ class Node:
             StoreError: The store doesn't answer.
         """
         config = self._config
-        self._epoch = await self._store.check()
+        await self._watch.open()
         self._listeners.append(
             await listen(config.host, config.port, self._make_public, self._tls, handshake_timeout=config.hello_timeout)
         )
@@ -176,22 +170,13 @@ class Node:
             log.info("reloaded", certificate=config.tls_cert)
 
     async def check_store(self) -> None:
-        """Look whether the store answers, and close every agent if its epoch has changed (§11.6)."""
-        try:
-            epoch = await self._store.check()
-        except StoreError as error:
-            if self._store_answers:
-                log.error("store_lost", error=error)
-            self._store_answers = False
-            return
-        if not self._store_answers:
-            log.info("store_back")
-        self._store_answers = True
-        if epoch != self._epoch:
-            log.warning("epoch_changed", before=self._epoch, now=epoch, agents=len(self.presence))
-            self._epoch = epoch
-            for seat in self.presence:
-                seat.close(EPOCH_CHANGED, "say hello again")
+        """Look whether the store answers, and whether its epoch has changed (§11.6)."""
+        await self._watch.check()
+
+    def tick(self) -> None:
+        """Begin a new second: do what is due."""
+        self.shell.tick()
+        self._watch.tick()
 
     def _make_public(self) -> asyncio.Protocol:
         if self._config.proxy_protocol:
@@ -203,9 +188,8 @@ class Node:
 
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(TICK, self._tick)
-        self.shell.tick()
-        self._ticks += 1
-        if self._ticks % CHECK_EVERY == 0:
+        self.tick()
+        if self._watch.is_check_due:
             self.shell.spawn(self.check_store())
 
     def _is_empty(self) -> bool:

@@ -31,6 +31,9 @@ MAX_JAVASCRIPT_VERSION = 2**53 - 1
 RETRY_SECONDS = 5.0
 """What Retry-After says at least when the server itself is the reason."""
 
+CUT_OFF_SECONDS = 30.0
+"""The same while the store is out for long: 100,000 agents then ask some 2,000 times a second."""
+
 GREETING = b"Roskva, a SimplePush server: agents connect here by WebSocket (subprotocol push-notification).\n"
 
 _TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
@@ -104,6 +107,8 @@ class PublicRoutes:
         """Make the connection an agent's, or refuse it."""
         if self._shell.is_draining:
             return self._turn_away("draining", 503, "the server stops")
+        if self._shell.is_cut_off:
+            return self._turn_away("store", 503, "this server is without its store", CUT_OFF_SECONDS)
         try:
             head = negotiate(request, self._shell.config)
             base = self._base_of(request, connection)

@@ -51,6 +51,8 @@ class Shell:
         self.connections = Unfinished[Drainable]()
         """The public connections without a hello; agents with one are in ``Presence``."""
         self.is_draining = False
+        self.is_cut_off = False
+        """The store has been out for so long that agents are sent elsewhere."""
         self.tick()
 
     @property
