@@ -1,37 +1,14 @@
 """Group commit: what travels together, and what happens when a commit doesn't come back."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from roskva.errors import StoreBusyError, StoreDownError, StoreError, StoreTimeoutError
-from roskva.state.breaker import FAILURES, FIRST_WAIT, LONGEST_WAIT
-from roskva.store.batch import DEFERRED, Batch
+from roskva.errors import StoreBusyError, StoreError, StoreTimeoutError
+from roskva.state.breaker import FIRST_WAIT
+from roskva.store.batch import DEFERRED
 from roskva.testing import FakeClock
-from tests.stores._helpers import run, turns
-
-TIMEOUT = 5.0
-
-
-class Backend:
-    """A batch whose commits wait until the test answers them."""
-
-    def __init__(self, limit: int = 100) -> None:
-        self.sent: list[list[str]] = []
-        self.batch: Batch[str] = Batch(self.sent.append, timeout=TIMEOUT, limit=limit, chance=lambda: 0.5)
-
-    def answer(self) -> None:
-        """Answer the newest commit: each call in capitals."""
-        self.batch.answer([call.upper() for call in self.sent[-1]])
-
-    async def fail_often(self, calls: Sequence[str] = "x" * FAILURES) -> None:
-        """Fail a commit for each of these calls."""
-        for call in calls:
-            failed = self.batch.submit(call)
-            await turns()
-            self.batch.fail("commit failed")
-            assert type(failed.exception()) is StoreError
+from tests.stores._helpers import TIMEOUT, Backend, run, turns
 
 
 def test_calls_of_a_turn_travel_together() -> None:
@@ -360,96 +337,3 @@ def test_closing_finishes_deferred_calls() -> None:
         assert await deferred == "A"
 
     run(main())
-
-
-def test_failures_in_a_row_open_the_breaker() -> None:
-    """After so many failed commits in a row calls fail at once, those that wait too, and the backend hears of none."""
-
-    async def main() -> None:
-        backend = Backend()
-        await backend.fail_often("x" * (FAILURES - 1))
-        last = backend.batch.submit("a")
-        await turns()
-        waiting = backend.batch.submit("b")
-        backend.batch.fail("commit failed")
-        refused = [backend.batch.submit("c"), backend.batch.defer("d")]
-        assert [type(future.exception()) for future in (last, waiting, *refused)] == [StoreError] + 3 * [StoreDownError]
-        await asyncio.sleep(DEFERRED)
-        assert len(backend.sent) == FAILURES
-        await backend.batch.aclose()
-
-    run(main())
-
-
-def test_a_success_between_failures_keeps_it_closed() -> None:
-    """Failures that are not in a row, however many, open nothing."""
-
-    async def main() -> None:
-        backend = Backend()
-        for _ in range(3):
-            await backend.fail_often("x" * (FAILURES - 1))
-            served = backend.batch.submit("a")
-            await turns()
-            backend.answer()
-            assert await served == "A"
-        assert backend.batch.breaker.opened == 0
-
-    run(main())
-
-
-@pytest.mark.parametrize("way", ["submit", "defer"])
-def test_one_call_probes(way: str) -> None:
-    """When the wait is over one call goes out alone and the others still fail at once; it succeeds: all are served."""
-
-    async def main() -> None:
-        backend = Backend()
-        await backend.fail_often()
-        clock.advance(FIRST_WAIT)
-        probe = getattr(backend.batch, way)("probe")
-        for _ in range(2):
-            assert type(backend.batch.submit("c").exception()) is StoreDownError
-            await turns()
-        assert backend.sent[FAILURES:] == [["probe"]]
-        backend.answer()
-        assert await probe == "PROBE"
-        served = [backend.batch.submit(call) for call in "ab"]
-        await turns()
-        backend.answer()
-        assert await asyncio.gather(*served) == ["A", "B"]
-
-    clock = FakeClock()
-    run(main(), clock)
-
-
-@pytest.mark.parametrize("end", ["fail", "time out"])
-def test_failed_probes_come_ever_less_often(end: str) -> None:
-    """A probe that fails is followed by a longer wait, up to the longest, and none is made sooner."""
-    waits: list[float] = []
-
-    async def probe(backend: Backend) -> bool:
-        """Make a call; tell whether it was a probe, which fails."""
-        commits, call = len(backend.sent), backend.batch.submit("probe")
-        await turns()
-        if len(backend.sent) == commits:
-            assert type(call.exception()) is StoreDownError
-            return False
-        if end == "time out":
-            clock.advance(TIMEOUT)
-            await turns()
-        backend.batch.fail("commit failed")
-        assert isinstance(call.exception(), StoreError)
-        return True
-
-    async def main() -> None:
-        backend = Backend()
-        await backend.fail_often()
-        for _ in range(5):
-            wait = 0.0
-            while not await probe(backend):
-                clock.advance(0.25)
-                wait += 0.25
-            waits.append(wait)
-
-    clock = FakeClock()
-    run(main(), clock)
-    assert waits == [0.5, 1.0, 2.0, LONGEST_WAIT / 2, LONGEST_WAIT / 2]

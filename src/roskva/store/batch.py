@@ -104,24 +104,18 @@ class Batch(Generic[Call]):
     def answer(self, results: Iterable[object]) -> None:
         """Deliver the results of the commit under way, in the order of its calls; a StoreError fails its call alone."""
         if not self._stuck:  # else it says nothing about the next: that has to come in time
-            self.breaker.succeed()
-            for future, result in zip(self._flying, results, strict=True):
-                if future.done():
-                    continue
-                if isinstance(result, StoreError):
-                    future.set_exception(result)
-                else:
-                    future.set_result(result)
+            succeeded = [_settle(future, result) for future, result in zip(self._flying, results, strict=True)]
+            if any(succeeded):
+                self.breaker.succeed()
+            else:
+                self._note_failure("every call of a commit failed")
         self._land()
 
     def fail(self, reason: str, cause: Exception | None = None) -> None:
         """Fail every call of the commit under way, and those that wait if the breaker opens."""
         _fail(self._flying, StoreError, reason, cause)
         if not self._stuck:
-            self.breaker.fail(self._loop.time(), self._chance())
-            if not self.breaker.is_closed:
-                self._calls, waiting, self._futures = [], self._futures, []
-                _fail(waiting, StoreDownError, reason, cause)
+            self._note_failure(reason, cause)
         self._land()
 
     async def aclose(self) -> None:
@@ -133,6 +127,12 @@ class Batch(Generic[Call]):
             if self._idle is None:
                 self._idle = self._loop.create_future()
             await asyncio.shield(self._idle)
+
+    def _note_failure(self, reason: str, cause: Exception | None = None) -> None:
+        self.breaker.fail(self._loop.time(), self._chance())
+        if not self.breaker.is_closed:
+            self._calls, waiting, self._futures = [], self._futures, []
+            _fail(waiting, StoreDownError, reason, cause)
 
     def _flush_soon(self) -> None:
         if self._flushing is not None:
@@ -184,6 +184,17 @@ class Batch(Generic[Call]):
         if not self.breaker.is_closed:
             return StoreDownError("the store failed again and again, and is not asked now")
         return StoreBusyError(f"{self._limit} calls wait for the store")
+
+
+def _settle(future: asyncio.Future[Any], result: object) -> bool:
+    """Answer a call, if somebody still waits for it; tells whether it succeeded."""
+    if isinstance(result, StoreError):
+        if not future.done():
+            future.set_exception(result)
+        return False
+    if not future.done():
+        future.set_result(result)
+    return True
 
 
 def _fail(
