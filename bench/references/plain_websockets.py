@@ -61,13 +61,15 @@ class PlainServer:
 
     async def _greet(self, socket: ServerConnection, place: Place, sent: str) -> Uaid:
         uaid = Uaid(uuid.UUID(sent).bytes) if sent else Uaid(b"")
-        if not sent or await self._store.attach(uaid, place) is None:
+        known = bool(sent) and await self._store.attach(uaid, place) is not None
+        if not known:
             uaid = Uaid(uuid.uuid4().bytes)
         await socket.send(json.dumps({"messageType": "hello", "uaid": str(uuid.UUID(bytes=uaid)), "status": 200}))
         # Online BEFORE the store is read: what is PUT meanwhile comes twice rather than never.
         self._online[uaid] = socket
-        if sent and (pending := await self._store.pending(uaid)):
-            await _notify(socket, {channel: stored.version for channel, stored in pending.items()})
+        seating = await self._store.resume(uaid, place, place) if known else None
+        if seating is not None and seating.channels:
+            await _notify(socket, {channel: stored.version for channel, stored in seating.channels.items()})
         return uaid
 
     async def _register(self, socket: ServerConnection, uaid: Uaid, place: Place, channel: str) -> None:

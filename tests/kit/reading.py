@@ -12,6 +12,7 @@ from roskva.config import Config
 from roskva.protocol.endpoint import Sealer
 from roskva.protocol.frames import FrameReader, split_text
 from roskva.protocol.session import Rules
+from roskva.registry.courier import NoCourier
 from roskva.registry.presence import Presence
 from roskva.registry.registrar import Registrar
 from roskva.server.clerk import Clerk
@@ -137,6 +138,7 @@ def begin(store: MemoryStore | None = None, **settings: Any) -> Conversation:
         NodeId("here"),
         store,
         Presence(),
+        NoCourier(),
         make_uaid,
         channels_per_agent=shell.config.channels_per_agent,
         adopts=True,

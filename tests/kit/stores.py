@@ -11,16 +11,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from roskva.errors import StoreError, StoreTimeoutError
 from roskva.state.breaker import Breaker
-from roskva.store.base import Advanced, Registration, Store
+from roskva.store.base import Advanced, Registration, Seating, Store
 from roskva.store.memory import MemoryStore
-from roskva.types import Ack, ChannelId, Channels, Place, Uaid
+from roskva.types import Ack, ChannelId, NodeId, Place, Uaid
 from tests.kit.http import PATIENCE
 from tests.kit.node import Server, on_a_node
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CALLS = ("enroll", "attach", "pending", "detach", "register", "unregister", "advance", "ack", "forget", "check")
+CALLS = ("enroll", "attach", "resume", "detach", "register", "unregister", "advance", "ack", "forget", "check")
 """The calls that can be held or broken, by name."""
 
 
@@ -31,6 +31,8 @@ class Gate:
         self._reached = asyncio.Event()
         self._decided = asyncio.Event()
         self._error: Exception | None = None
+        self.waiting = 0
+        """Calls that stand here."""
 
     async def wait_reached(self) -> None:
         """Wait until a call stands here."""
@@ -63,7 +65,9 @@ class Gate:
 
     async def _wait(self) -> None:
         self._reached.set()
+        self.waiting += 1
         await self._decided.wait()
+        self.waiting -= 1
         if self._error is not None:
             raise self._error
 
@@ -121,14 +125,14 @@ class GatedStore:
         for gate in self._gates:
             gate.open()
 
-    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
+    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Place | None]:
         return self._pass("enroll", lambda: self.inner.enroll(uaid, place, wakeup))
 
-    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Channels | None]:
+    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Seating | None]:
         return self._pass("attach", lambda: self.inner.attach(uaid, place, wakeup))
 
-    def pending(self, uaid: Uaid) -> Awaitable[Channels]:
-        return self._pass("pending", lambda: self.inner.pending(uaid))
+    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
+        return self._pass("resume", lambda: self.inner.resume(uaid, place, renewed))
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         return self._pass("detach", lambda: self.inner.detach(uaid, place))
@@ -173,6 +177,13 @@ class GatedStore:
 
     def _end_turn(self) -> None:
         self._behind = None
+
+
+async def pending_in(store: Store, uaid: Uaid) -> dict[ChannelId, tuple[int, int]]:
+    """Read what is pending as (version, acked), which takes the agent's seat in the store."""
+    seating = await store.attach(uaid, Place(NodeId("test"), 0))
+    assert seating is not None
+    return {name: (each.version, each.acked) for name, each in seating.channels.items() if each.version > each.acked}
 
 
 def on_a_gated_node(

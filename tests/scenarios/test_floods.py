@@ -6,7 +6,7 @@ from roskva.server.connection import MAX_UNDER_WAY
 from roskva.types import ChannelId
 from tests.kit.agent import Message, read_uaid, update
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import GatedStore, on_a_gated_node
+from tests.kit.stores import GatedStore, on_a_gated_node, pending_in
 from tests.kit.waiting import wait_empty
 from tests.kit.wire import frame, open_wire
 from tests.scenarios._helpers import register, say_at_once, unregister
@@ -62,7 +62,7 @@ async def test_acks_of_what_was_not_sent_cost_no_store_call(server: Server, stor
         store.mend()
         await agent.ack(*junk, update(5), update(5))
         await agent.hears_nothing()
-    assert await store.inner.pending(read_uaid(agent.uaid)) == {}
+    assert await pending_in(store.inner, read_uaid(agent.uaid)) == {}
 
 
 @on_a_node()

@@ -8,7 +8,7 @@ from roskva.types import MAX_VERSION
 from tests.kit.agent import read_uaid, update
 from tests.kit.crowd import deadlines
 from tests.kit.node import Server, on_a_node
-from tests.kit.stores import Gate, GatedStore, on_a_gated_node
+from tests.kit.stores import Gate, GatedStore, on_a_gated_node, pending_in
 from tests.kit.waiting import wait_empty, wait_until
 from tests.scenarios._helpers import A, B, enlist, hello, register, say_at_once
 
@@ -224,7 +224,7 @@ async def test_drain_with_a_put_in_the_store(server: Server, store: GatedStore, 
         reply = await putting
         assert (reply.status, reply.headers["connection"]) == (202, "close")
         await draining
-        assert (await store.pending(read_uaid(agent.uaid)))[A].version == 1
+        assert await pending_in(store, read_uaid(agent.uaid)) == {A: (1, 0)}
         with pytest.raises(OSError, match="refused"):
             await server.put(endpoint, 2)
 

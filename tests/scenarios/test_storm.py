@@ -8,8 +8,9 @@ from random import Random
 
 from roskva.client.agent import BUSY_RETRY_AFTER
 from roskva.state.backoff import Backoff
+from roskva.store.base import Seating
 from roskva.store.memory import MemoryStore
-from roskva.types import ChannelId, Channels, NodeId, Place, Uaid
+from roskva.types import ChannelId, NodeId, Place, Uaid
 from tests.kit.node import Server, on_a_node
 from tests.kit.waiting import wait_empty
 from tests.kit.wire import open_wire
@@ -31,7 +32,7 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.attached = 0
 
-    async def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Channels | None:
+    async def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Seating | None:
         self.attached += 1
         return await super().attach(uaid, place, wakeup)
 

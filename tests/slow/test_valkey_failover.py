@@ -89,9 +89,9 @@ async def check_round(store: ValkeyStore, cluster: ValkeyCluster, end: Callable[
     assert any(publisher.refused for publisher in publishers)
     async with contextlib.aclosing(await ValkeyStore.open(cluster.deployment, timeout=TIMEOUT)) as other:
         for publisher in publishers:
-            channels = await other.attach(publisher.uaid, HERE)
-            assert channels is not None
-            assert channels[CHANNEL].version >= publisher.accepted > 0
+            seating = await other.attach(publisher.uaid, HERE)
+            assert seating is not None
+            assert seating.channels[CHANNEL].version >= publisher.accepted > 0
     assert await store.check() == FIRST_EPOCH
     bring_back(cluster, victim, end)
 
@@ -124,9 +124,9 @@ def test_primary_hands_over_under_load() -> None:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for publisher in publishers:
-                channels = await store.attach(publisher.uaid, HERE)
-                assert channels is not None
-                assert channels[CHANNEL].version >= publisher.accepted > 0
+                seating = await store.attach(publisher.uaid, HERE)
+                assert seating is not None
+                assert seating.channels[CHANNEL].version >= publisher.accepted > 0
                 assert publisher.refused * 5 < publisher.accepted
 
     with running_cluster() as cluster:

@@ -23,7 +23,7 @@ async def opened(url: str, data_dir: Path) -> str:
     store = await open_store(url, data_dir=data_dir, timeout=1.0)
     async with contextlib.aclosing(store):
         await store.enroll(AGENT, HERE)
-        assert await store.attach(AGENT, HERE) == {}
+        assert await store.attach(AGENT, HERE) == ({}, None)
     return type(store).__name__
 
 

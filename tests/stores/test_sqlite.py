@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roskva.errors import StoreError
-from roskva.store.base import TOMBSTONE_SECONDS, UNSEEN_SECONDS
+from roskva.store.base import TOMBSTONE_SECONDS, UNSEEN_SECONDS, Registration
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous, bump_epoch, open_file
 from roskva.testing import FakeClock
@@ -56,7 +56,9 @@ def test_restart_keeps_all_but_seats(path: Path) -> None:
         assert await store.check() == epoch
         assert await store.advance(AGENT, CHANNEL, MAX_VERSION) == (MAX_VERSION, "TEST1", None)
         await store.register(AGENT, GONE, GONE, 10)
-        assert await store.attach(AGENT, HERE) == {
+        seating = await store.attach(AGENT, HERE)
+        assert seating is not None
+        assert seating.channels == {
             CHANNEL: (MAX_VERSION, 5, "TEST1"),
             GONE: (MAX_VERSION - 1, MAX_VERSION - 1, GONE),
         }
@@ -76,7 +78,7 @@ def test_those_who_sat_were_seen_until_the_restart(path: Path) -> None:
         clock.advance(10 * UNSEEN_SECONDS)
         store = await opened(path, clock)
         clock.advance(UNSEEN_SECONDS - 1)
-        assert await store.pending(AGENT) == {}
+        assert await store.register(AGENT, CHANNEL, CHANNEL, 10) is Registration.DONE
         await store.aclose()
         store = await opened(path, clock)
         clock.advance(1)
@@ -252,7 +254,7 @@ def test_new_epoch_under_a_running_server(path: Path) -> None:
         await store.detach(AGENT, HERE)
         assert await store.attach(AGENT, Place(NodeId("there"), 2)) is None
         await store.enroll(AGENT, HERE)
-        assert await store.attach(AGENT, HERE) == {}
+        assert await store.attach(AGENT, HERE) == ({}, None)
         await store.aclose()
 
     run(main())
@@ -317,7 +319,7 @@ def test_old_tombstones_are_gone_before_the_reaper(path: Path) -> None:
         store = await opened(path, clock)
         assert read(path, "SELECT count(*) FROM channels") == [(1,)]
         await store.register(AGENT, GONE, GONE, 10)
-        assert await store.attach(AGENT, HERE) == {GONE: (0, 0, GONE)}
+        assert await store.attach(AGENT, HERE) == ({GONE: (0, 0, GONE)}, None)
         await store.aclose()
 
     clock = FakeClock()

@@ -16,6 +16,7 @@ from roskva.store import sqlite_writer
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous, open_file
 from roskva.testing import FakeClock
+from roskva.testing.cases import known
 from roskva.types import Ack, ChannelId, Uaid
 from tests.stores._helpers import AGENT, CHANNEL, HERE, run, turns
 
@@ -95,10 +96,10 @@ def test_accepted_versions_survive_a_kill(path: Path) -> None:
 
     async def main() -> int:
         store = await SqliteStore.open(path)
-        channels = await store.attach(AGENT, HERE)
+        seating = await store.attach(AGENT, HERE)
         await store.aclose()
-        assert channels is not None
-        return channels[CHANNEL].version
+        assert seating is not None
+        return seating.channels[CHANNEL].version
 
     command = [sys.executable, "-c", WRITE_UNTIL_KILLED, str(path), AGENT.hex()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
@@ -110,13 +111,12 @@ def test_accepted_versions_survive_a_kill(path: Path) -> None:
 
 
 def test_foreign_lock_fails_and_passes(path: Path) -> None:
-    """While another process holds the lock writes raise StoreError and reads answer; then service resumes."""
+    """While another process holds the lock calls raise StoreError; then service resumes."""
 
     async def main() -> None:
         store = await seated(path, wait=0.05)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert await store.pending(AGENT) == {}
             with pytest.raises(StoreError, match="database is locked"):
                 await store.advance(AGENT, CHANNEL, 5)
         assert await store.advance(AGENT, CHANNEL, 4) == (4, CHANNEL, HERE)
@@ -169,7 +169,7 @@ def test_bad_call_changes_nothing(path: Path) -> None:
         )
         assert [type(result) for result in results] == [StoreError] * 3
         assert "surrogates not allowed" in str(results[0])
-        assert await store.attach(AGENT, HERE) == {CHANNEL: (0, 0, CHANNEL)}
+        assert await store.attach(AGENT, HERE) == ({CHANNEL: (0, 0, CHANNEL)}, None)
         await store.aclose()
 
     run(main())
@@ -195,7 +195,7 @@ def test_full_disk_fails_and_passes(path: Path, monkeypatch: pytest.MonkeyPatch)
                 break
             accepted.add(name)
         assert accepted < {CHANNEL, *names}
-        assert set(await store.attach(AGENT, HERE) or {}) == accepted
+        assert set((await known(store.attach(AGENT, HERE))).channels) == accepted
         await store.ack(AGENT, [Ack(CHANNEL, 1)])
         other = Uaid(bytes(16))
         await store.forget(AGENT)
@@ -239,7 +239,7 @@ def test_stuck_disk_times_out_then_resumes(path: Path) -> None:
             with pytest.raises(StoreTimeoutError):
                 await store.check()
         await answers_again(store)
-        assert await store.attach(AGENT, HERE) == {CHANNEL: (5, 0, CHANNEL)}
+        assert await store.attach(AGENT, HERE) == ({CHANNEL: (5, 0, CHANNEL)}, None)
         await store.aclose()
 
     clock = StickyClock()

@@ -56,7 +56,7 @@ def test_each_call_is_one_function_call(valkey: ValkeyProcess) -> None:
                 lambda: store.register(AGENT, CHANNEL, CHANNEL, LIMIT),
                 lambda: store.advance(AGENT, CHANNEL, 5),
                 lambda: store.advance(AGENT, CHANNEL, None),
-                lambda: store.pending(AGENT),
+                lambda: store.resume(AGENT, HERE, HERE),
                 lambda: store.ack(AGENT, [Ack(CHANNEL, 5), Ack(CHANNEL, 4)]),
                 lambda: store.unregister(AGENT, CHANNEL),
                 lambda: store.detach(AGENT, HERE),
@@ -144,12 +144,11 @@ def test_engine_expires_who_is_unseen(valkey: ValkeyProcess) -> None:
             await settle_in(store)
             assert 59 * DAY < valkey.ask("TTL", key) <= 60 * DAY
             valkey.ask("EXPIRE", key, 20 * DAY)
-            await store.pending(AGENT)
+            await store.resume(AGENT, HERE, HERE)
             assert 59 * DAY < valkey.ask("TTL", key) <= 60 * DAY
             await store.detach(AGENT, HERE)
             assert 29 * DAY < valkey.ask("TTL", key) <= UNSEEN_SECONDS
             valkey.ask("EXPIRE", key, DAY)
-            await store.pending(AGENT)
             await store.advance(AGENT, CHANNEL, 1)
             assert valkey.ask("TTL", key) <= DAY
             await store.attach(AGENT, HERE)
@@ -278,6 +277,6 @@ def test_new_epoch_forgets_all_agents(valkey_cluster: ValkeyCluster) -> None:
             with pytest.raises(StoreError, match="later epoch"):
                 await late.attach(AGENT, HERE)
             assert await late.check() == FIRST_EPOCH + 1
-            assert set(await late.attach(AGENT, HERE) or {}) == {CHANNEL}
+            assert await late.attach(AGENT, HERE) == ({CHANNEL: (0, 0, CHANNEL)}, None)
 
     run(main())

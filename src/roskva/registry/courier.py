@@ -1,4 +1,4 @@
-"""Own the interface that carries a hint to another node. A hint may be lost; the store is the promise."""
+"""Own the interface that carries hints to other nodes. A hint may be lost; the store is the promise."""
 
 from typing import Protocol
 
@@ -9,7 +9,15 @@ class Courier(Protocol):
     """Carries hints between nodes."""
 
     async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
-        """Carry the update to the node of ``place``; False if surely nobody took it, so the seat can be cleared."""
+        """Carry the update to the node of ``place``; False if surely nobody took it, so the seat can be cleared.
+
+        Raises:
+            StoreError: It may be lost; repeating is safe.
+        """
+        ...
+
+    def displace(self, place: Place, uaid: Uaid) -> None:
+        """Tell the node of ``place`` that its connection was superseded by a newer one (§3.5)."""
         ...
 
 
@@ -19,3 +27,6 @@ class NoCourier:
     async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
         """Take nothing."""
         return False
+
+    def displace(self, place: Place, uaid: Uaid) -> None:
+        """Tell nobody."""

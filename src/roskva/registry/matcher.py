@@ -60,6 +60,23 @@ class Matcher:
             return self._clear(advanced.place, uaid)
         return Published.DELIVERED if seat.hear(update) else Published.STORED
 
+    def receive(self, place: Place, uaid: Uaid, update: Update) -> Coroutine[Any, Any, Published] | None:
+        """Take a hint that another node carried here, for one that sat at ``place``.
+
+        A coroutine, if nobody is here: it clears the seat, and raises StoreError if it can't.
+        """
+        seat = self._presence.find(uaid)
+        if seat is None:
+            return self._clear(place, uaid)
+        seat.hear(update)
+        return None
+
+    def displaced(self, place: Place, uaid: Uaid) -> None:
+        """Close the connection at ``place``, if it is still there: another node has a newer one (§3.5)."""
+        seat = self._presence.find(uaid)
+        if seat is not None and seat.seat == place.seat:
+            seat.displace()
+
     async def _carry(self, place: Place, uaid: Uaid, update: Update) -> Published:
         if await self._courier.carry(place, uaid, update):
             return Published.DELIVERED

@@ -3,17 +3,30 @@
 Nothing here is stored; the store's place is a hint to this map, and this map is right.
 """
 
+import enum
 from collections.abc import Iterator
 from typing import Protocol
 
 from roskva.types import ChannelId, Uaid, Update
 
 
+class Enrolled(enum.Enum):
+    """Whether the store knows an agent."""
+
+    NO = "no"
+    """Nothing was stored for it yet (§3.4), or its hello is not answered yet."""
+    MAYBE = "maybe"
+    """A first register was begun; even if it failed it may have taken effect."""
+    YES = "yes"
+
+
 class Seat(Protocol):
     """What a connection is to the registry."""
 
     seat: int
-    """Its number on this node; never used twice in one run."""
+    """The number of its sitting on this node; never used twice in one run. ``Resync`` gives it another."""
+    enrolled: Enrolled
+    """Whether the store knows its agent."""
 
     def hear(self, update: Update) -> bool:
         """Take an update; False if it waits (corked, slow) and will be sent later."""
@@ -49,6 +62,10 @@ class Presence:
 
     def __iter__(self) -> Iterator[Seat]:
         return iter(list(self._seats.values()))
+
+    def items(self) -> list[tuple[Uaid, Seat]]:
+        """Return who sits where, now."""
+        return list(self._seats.items())
 
     def enter(self, uaid: Uaid, seat: Seat) -> None:
         """Seat an agent and displace its older connection, if one sits here.

@@ -8,6 +8,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
+from roskva.registry.courier import Courier
 from roskva.registry.presence import Presence, Seat
 from roskva.state.channel import Channel
 from roskva.store.base import FIRST_EPOCH, Registration, Store
@@ -56,16 +57,6 @@ class Welcome(NamedTuple):
     pending: list[Update]
 
 
-class Enrolled(enum.Enum):
-    """Whether the store knows an agent."""
-
-    NO = "no"
-    """Nothing was stored for it yet (§3.4)."""
-    MAYBE = "maybe"
-    """A first register was begun; even if it failed it may have taken effect."""
-    YES = "yes"
-
-
 class RegisterOutcome(enum.Enum):
     """How a register ended."""
 
@@ -78,13 +69,14 @@ class RegisterOutcome(enum.Enum):
 class Registrar:
     """Answers agents. Every method may raise StoreError, after which repeating is safe."""
 
-    __slots__ = ("_adopts", "_limit", "_make_uaid", "_node", "_presence", "_store")
+    __slots__ = ("_adopts", "_courier", "_limit", "_make_uaid", "_node", "_presence", "_store")
 
     def __init__(
         self,
         node: NodeId,
         store: Store,
         presence: Presence,
+        courier: Courier,
         make_uaid: Callable[[], Uaid],
         *,
         channels_per_agent: int,
@@ -93,6 +85,7 @@ class Registrar:
         self._node = node
         self._store = store
         self._presence = presence
+        self._courier = courier
         self._make_uaid = make_uaid
         self._limit = channels_per_agent or UNLIMITED
         self._adopts = adopts
@@ -120,7 +113,7 @@ class Registrar:
         registering = _begin(self._store.register(uaid, channel_id, spelling, self._limit))
         try:
             if enrolling is not None:
-                await enrolling
+                self._displace(uaid, await enrolling)
         finally:  # both travel together, and fail together
             registration = await registering
         match registration:
@@ -146,11 +139,20 @@ class Registrar:
         if self._presence.leave(uaid, seat) and is_stored:
             await self._store.detach(uaid, self._place(seat))
 
+    def _displace(self, uaid: Uaid, other: Place | None) -> None:
+        """Close the older connection that sat at another node; one that sat here was closed when the seat was taken."""
+        if other is not None and other.node != self._node:
+            self._courier.displace(other, uaid)
+
     def _place(self, seat: Seat) -> Place:
         return Place(self._node, seat.seat)
 
     async def _greet(self, seat: Seat, uaid: Uaid, listed: Listed | None, wakeup: bytes | None) -> Welcome:
-        stored = await self._store.attach(uaid, self._place(seat), wakeup)
+        seating = await self._store.attach(uaid, self._place(seat), wakeup)
+        stored = None
+        if seating is not None:
+            stored = seating.channels
+            self._displace(uaid, seating.other)
         if self._presence.find(uaid) is not seat:
             # Displaced meanwhile: the newer hello judges for itself, and this answer is for nobody.
             return Welcome(uaid, is_new=False, is_enrolled=stored is not None, pending=[])

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 from roskva.errors import StoreError
 from roskva.protocol.endpoint import Sealer
 from roskva.protocol.session import Enter, Greet, Leave, Rules, Send, Session, Settle
-from roskva.registry.registrar import Enrolled, RegisterOutcome, Registrar, Welcome
+from roskva.registry.presence import Enrolled
+from roskva.registry.registrar import RegisterOutcome, Registrar, Welcome
 from roskva.server import log
 from roskva.server.shell import Shell
 from roskva.types import Uaid

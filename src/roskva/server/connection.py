@@ -12,7 +12,7 @@ from roskva.errors import InvalidCommandError, MalformedError
 from roskva.protocol import messages
 from roskva.protocol.frames import PING, FrameReader, frame_text, split_text
 from roskva.protocol.session import POLICY_VIOLATION, SUPERSEDED, Close, Nothing, Phase, Send, Session
-from roskva.registry.registrar import Enrolled
+from roskva.registry.presence import Enrolled
 from roskva.server.clerk import INTERNAL_ERROR, Clerk
 from roskva.server.http import CLOSING_SECONDS
 from roskva.state.deadlines import Bucket

@@ -45,6 +45,13 @@ class Advanced(NamedTuple):
     place: Place | None
 
 
+class Seating(NamedTuple):
+    """What a call that seats an agent found: its channels, and who else sat, or sits there, if anybody."""
+
+    channels: Channels
+    other: Place | None = None
+
+
 class Store(Protocol):
     """Eleven calls; see the module for what they share."""
 
@@ -53,19 +60,27 @@ class Store(Protocol):
         """One for each part that can fail alone (a file, a shard), to be looked at; none if nothing can."""
         ...
 
-    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
-        """Make the agent exist and seat it; for one that exists this is ``attach`` without the answer."""
-        ...
+    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Place | None]:
+        """Make the agent exist and seat it; returns the other place that it sat at, if any.
 
-    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Channels | None]:
-        """Seat the agent, replacing whoever sat, and read its live channels; None: unknown, nothing stored.
-
-        ``wakeup`` (JSON, §3.7) replaces what is stored; None leaves it.
+        For an agent that exists this is ``attach`` without the channels.
         """
         ...
 
-    def pending(self, uaid: Uaid) -> Awaitable[Channels]:
-        """Read the live channels whose version is above the acked one; empty for an unknown agent."""
+    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Seating | None]:
+        """Seat the agent, replacing whoever sat, and read its live channels; None: unknown, nothing stored.
+
+        ``other`` is the place that was replaced. ``wakeup`` (JSON, §3.7) replaces what is stored; None leaves it.
+        """
+        ...
+
+    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
+        """Seat an agent that sits at ``place``, or nowhere, at ``renewed``, and read its pending channels.
+
+        A detach of ``place`` that comes late clears nothing any more. If it sits at another place it stays there:
+        ``other`` is that one, and no channels are read. Pending are the live ones whose version is above the acked
+        one. None: unknown.
+        """
         ...
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:

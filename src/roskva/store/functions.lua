@@ -97,26 +97,7 @@ local function is_full(agent, limit)
   return #read_live(agent) / 2 >= limit
 end
 
--- Each takes the agent, all arguments, and the indices of its first and last.
-local calls = {}
-
-function calls.enroll(agent, args, first, last)
-  sit(agent, args[first], last > first and args[last], SEATED)
-  return true
-end
-
-function calls.attach(agent, args, first, last)
-  if not agent.seat then return false end
-  sit(agent, args[first], last > first and args[last], SEATED)
-  return read_live(agent)
-end
-
-function calls.pending(agent)
-  if not agent.seat then return {} end
-  -- Seen now, as it sits; written seldom, as this is asked often.
-  if agent.seat:sub(1, 1) ~= '@' and redis.call('TTL', agent.key) < SEATED - UNSEEN / 2 then
-    redis.call('EXPIRE', agent.key, SEATED)
-  end
+local function read_pending(agent)
   local pending, live = {}, read_live(agent)
   for at = 1, #live, 2 do
     local version, acked = live[at + 1]:match('^(%d+):(%d+)')
@@ -126,6 +107,36 @@ function calls.pending(agent)
     end
   end
   return pending
+end
+
+-- The seat at which the agent sits, if it does and that is none of these; else false.
+local function sits_elsewhere(agent, seat, renewed)
+  if not agent.seat or agent.seat:sub(1, 1) == '@' or agent.seat == seat or agent.seat == renewed then return false end
+  return agent.seat
+end
+
+-- Each takes the agent, all arguments, and the indices of its first and last.
+local calls = {}
+
+function calls.enroll(agent, args, first, last)
+  local other = sits_elsewhere(agent, args[first])
+  sit(agent, args[first], last > first and args[last], SEATED)
+  return other
+end
+
+function calls.attach(agent, args, first, last)
+  if not agent.seat then return false end
+  local other = sits_elsewhere(agent, args[first])
+  sit(agent, args[first], last > first and args[last], SEATED)
+  return { other, read_live(agent) }
+end
+
+function calls.resume(agent, args, first)
+  if not agent.seat then return false end
+  local other = sits_elsewhere(agent, args[first], args[first + 1])
+  if other then return { other, {} } end
+  sit(agent, args[first + 1], nil, SEATED)
+  return { false, read_pending(agent) }
 end
 
 function calls.detach(agent, args, first)

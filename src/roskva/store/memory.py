@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from roskva.errors import StoreError
 from roskva.state.breaker import Breaker
 from roskva.state.channel import Channel, ack, advance, next_version, settle
-from roskva.store.base import FIRST_EPOCH, TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration
-from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, StoredChannel, Uaid
+from roskva.store.base import FIRST_EPOCH, TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration, Seating
+from roskva.types import MAX_VERSION, Ack, ChannelId, Place, StoredChannel, Uaid
 
 
 @dataclass(slots=True)
@@ -47,31 +47,30 @@ class MemoryStore:
         self._epoch = FIRST_EPOCH
         self._closed = False
 
-    async def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> None:
+    async def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Place | None:
         """See ``Store.enroll``."""
         agent = self._find(uaid)
         if agent is None:
             agent = self._agents[uaid] = _Agent(place, self._now())
-        _seat(agent, place, wakeup)
+        return _seat(agent, place, wakeup)
 
-    async def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Channels | None:
+    async def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Seating | None:
         """See ``Store.attach``."""
         agent = self._find(uaid)
         if agent is None:
             return None
-        _seat(agent, place, wakeup)
-        return _live(agent)
+        other = _seat(agent, place, wakeup)
+        return Seating(_live(agent), other)
 
-    async def pending(self, uaid: Uaid) -> Channels:
-        """See ``Store.pending``."""
+    async def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Seating | None:
+        """See ``Store.resume``."""
         agent = self._find(uaid)
         if agent is None:
-            return {}
-        return {
-            name: channel
-            for name, channel in _live(agent).items()
-            if Channel(channel.version, channel.acked).is_pending
-        }
+            return None
+        if agent.place not in (None, place, renewed):
+            return Seating({}, agent.place)
+        agent.place = renewed
+        return Seating({name: channel for name, channel in _live(agent).items() if _is_pending(channel)})
 
     async def detach(self, uaid: Uaid, place: Place) -> None:
         """See ``Store.detach``."""
@@ -164,10 +163,15 @@ class MemoryStore:
         return kept if kept is not None and kept.gone_at is None else None
 
 
-def _seat(agent: _Agent, place: Place, wakeup: bytes | None) -> None:
-    agent.place = place
+def _seat(agent: _Agent, place: Place, wakeup: bytes | None) -> Place | None:
+    other, agent.place = agent.place, place
     if wakeup is not None:
         agent.wakeup = wakeup
+    return None if other == place else other
+
+
+def _is_pending(channel: StoredChannel) -> bool:
+    return Channel(channel.version, channel.acked).is_pending
 
 
 def _live(agent: _Agent) -> dict[ChannelId, StoredChannel]:

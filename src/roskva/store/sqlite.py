@@ -11,12 +11,12 @@ from typing import TypeVar, TypeVarTuple
 
 from roskva.state.breaker import Breaker
 from roskva.store import sqlite_calls
-from roskva.store.base import Advanced, Registration
+from roskva.store.base import Advanced, Registration, Seating
 from roskva.store.batch import Batch
 from roskva.store.sqlite_calls import Work
 from roskva.store.sqlite_file import Synchronous
 from roskva.store.sqlite_writer import Call, Writer
-from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, Uaid
+from roskva.types import MAX_VERSION, Ack, ChannelId, Place, Uaid
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -77,17 +77,17 @@ class SqliteStore:
         store._reap_in(REAP_INTERVAL)
         return store
 
-    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
+    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Place | None]:
         """See ``Store.enroll``."""
         return self._do(sqlite_calls.enroll, uaid, place, wakeup)
 
-    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Channels | None]:
+    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Seating | None]:
         """See ``Store.attach``."""
         return self._do(sqlite_calls.attach, uaid, place, wakeup)
 
-    def pending(self, uaid: Uaid) -> Awaitable[Channels]:
-        """See ``Store.pending``."""
-        return self._do(sqlite_calls.pending, uaid)
+    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
+        """See ``Store.resume``."""
+        return self._do(sqlite_calls.resume, uaid, place, renewed)
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         """See ``Store.detach``."""

@@ -7,17 +7,16 @@ import sqlite3
 from collections.abc import Sequence
 
 from roskva.state.channel import Channel, next_version
-from roskva.store.base import TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration
+from roskva.store.base import TOMBSTONE_SECONDS, UNSEEN_SECONDS, Advanced, Registration, Seating
 from roskva.types import Ack, ChannelId, Channels, NodeId, Place, StoredChannel, Uaid
 
 # "node IS NOT NULL OR seen_at > ?": what is too old is gone by the clock, whether the reaper came by or not.
-_SEAT = """UPDATE agents SET node = ?, seat = ?, wakeup = coalesce(?, wakeup)
-    WHERE uaid = ? AND (node IS NOT NULL OR seen_at > ?)"""
+_PLACE = "SELECT node, seat FROM agents WHERE uaid = ? AND (node IS NOT NULL OR seen_at > ?)"
+_SEAT = "UPDATE agents SET node = ?, seat = ?, wakeup = coalesce(?, wakeup) WHERE uaid = ?"
 _ENROLL = "INSERT OR IGNORE INTO agents (uaid, node, seat, wakeup, seen_at) VALUES (?, ?, ?, ?, ?)"
 _DETACH = "UPDATE agents SET node = NULL, seat = NULL, seen_at = ? WHERE uaid = ? AND node = ? AND seat = ?"
 _LIVE = "SELECT channel_id, version, acked, spelling FROM channels WHERE uaid = ? AND gone_at IS NULL"
-_PENDING = """SELECT channel_id, version, acked, spelling FROM channels JOIN agents USING (uaid)
-    WHERE uaid = ? AND gone_at IS NULL AND version > acked AND (node IS NOT NULL OR seen_at > ?)"""
+_PENDING = f"{_LIVE} AND version > acked"
 _COUNT = "SELECT count(*) FROM channels WHERE uaid = ? AND gone_at IS NULL"
 _FIND = """SELECT c.uaid IS NOT NULL, c.gone_at FROM agents a LEFT JOIN channels c
     ON c.uaid = a.uaid AND c.channel_id = ? WHERE a.uaid = ? AND (node IS NOT NULL OR seen_at > ?)"""
@@ -38,6 +37,10 @@ _REAP_GONE = """DELETE FROM channels WHERE (uaid, channel_id) IN
     (SELECT uaid, channel_id FROM channels WHERE gone_at <= ? ORDER BY gone_at LIMIT ?)"""
 
 
+_NOWHERE = Place(NodeId(""), -1)
+"""Stands for the place of an agent that has none."""
+
+
 class Work:
     """What the calls of one commit share: the cursor and the instant, in Unix seconds."""
 
@@ -53,27 +56,39 @@ class Work:
         self.forgotten_at = now - UNSEEN_SECONDS
 
 
-def enroll(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> None:
+def enroll(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> Place | None:
     """See ``Store.enroll``."""
     row = (uaid, place.node, place.seat, wakeup, work.now)
     # The usual case first: it is new.
-    if work.execute(_ENROLL, row).rowcount == 1 or _seat(work, uaid, place, wakeup):
-        return
+    if work.execute(_ENROLL, row).rowcount == 1:
+        return None
+    sitting = _find(work, uaid)
+    if sitting is not None:
+        return _seat(work, uaid, place, wakeup, sitting)
     # It is there, too old: what it had must not come back.
     forget(work, uaid)
     work.execute(_ENROLL, row)
+    return None
 
 
-def attach(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> Channels | None:
+def attach(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> Seating | None:
     """See ``Store.attach``."""
-    if not _seat(work, uaid, place, wakeup):
+    sitting = _find(work, uaid)
+    if sitting is None:
         return None
-    return _read(work, _LIVE, (uaid,))
+    other = _seat(work, uaid, place, wakeup, sitting)
+    return Seating(_read(work, _LIVE, (uaid,)), other)
 
 
-def pending(work: Work, uaid: Uaid) -> Channels:
-    """See ``Store.pending``."""
-    return _read(work, _PENDING, (uaid, work.forgotten_at))
+def resume(work: Work, uaid: Uaid, place: Place, renewed: Place) -> Seating | None:
+    """See ``Store.resume``."""
+    sitting = _find(work, uaid)
+    if sitting is None:
+        return None
+    if sitting not in (_NOWHERE, place, renewed):
+        return Seating({}, sitting)
+    _seat(work, uaid, renewed, None, sitting)
+    return Seating(_read(work, _PENDING, (uaid,)))
 
 
 def detach(work: Work, uaid: Uaid, place: Place) -> None:
@@ -153,8 +168,16 @@ def reap(work: Work, most: int) -> bool:
     return removed >= most
 
 
-def _seat(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> bool:
-    return work.execute(_SEAT, (place.node, place.seat, wakeup, uaid, work.forgotten_at)).rowcount == 1
+def _find(work: Work, uaid: Uaid) -> Place | None:
+    """Return where an agent sits, maybe ``_NOWHERE``; None: unknown."""
+    row = work.execute(_PLACE, (uaid, work.forgotten_at)).fetchone()
+    return None if row is None else _NOWHERE if row[0] is None else Place(NodeId(row[0]), row[1])
+
+
+def _seat(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None, sitting: Place) -> Place | None:
+    """Seat an agent that sits at ``sitting``, and return that place, if it is another one."""
+    work.execute(_SEAT, (place.node, place.seat, wakeup, uaid))
+    return None if sitting in (_NOWHERE, place) else sitting
 
 
 def _read(work: Work, query: str, values: tuple[object, ...]) -> Channels:

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from roskva.errors import StoreError, StoreTimeoutError
-from roskva.store.sqlite_calls import Work, pending, unseat_all
+from roskva.store.sqlite_calls import Work, unseat_all
 from roskva.store.sqlite_file import Synchronous, claimed, open_file, roll_back
 
 Call = tuple[Callable[..., object], tuple[object, ...]]
@@ -97,7 +97,7 @@ class Writer:
         work.begin(int(self._clock()))
         try:
             # Reads alone must not wait for the lock of another process.
-            work.execute("BEGIN" if all(run is pending for run, _ in calls) else "BEGIN IMMEDIATE")
+            work.execute("BEGIN IMMEDIATE")
             results = [run(work, *args) for run, args in calls]
             work.execute("COMMIT")
         except BaseException:

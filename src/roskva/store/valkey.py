@@ -4,8 +4,8 @@ The contract's calls are handed on from here. How they are spelled is ``valkey_c
 ``functions.lua``, how they travel ``valkey_lane``, over ``valkey_cluster``.
 
 An agent without a seat expires with the engine's clock. One with a seat lives for 60 days after it was last
-seen (attach, enroll, or ``pending`` while it sits): a node that died can't clear its seats, so they must end
-by themselves. Whoever seats agents for longer than 30 days reads their ``pending`` in between.
+seen (attach, enroll, or resume): a node that died can't clear its seats, so they must end
+by themselves. Whoever seats agents for longer than 30 days resumes them in between.
 """
 
 import asyncio
@@ -13,14 +13,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from roskva.errors import StoreError
+from roskva.state.breaker import Breaker
 from roskva.store import valkey_calls
-from roskva.store.base import Advanced, Registration
+from roskva.store.base import Advanced, Registration, Seating
 from roskva.store.valkey_calls import Call, Functions, own_functions
 from roskva.store.valkey_cluster import Cluster, Deployment
 from roskva.store.valkey_connection import Address
 from roskva.store.valkey_epoch import KEYS, Epoch
 from roskva.store.valkey_lane import Lane
-from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, Place, Uaid
+from roskva.types import MAX_VERSION, Ack, ChannelId, Place, Uaid
 
 
 class ValkeyStore:
@@ -68,17 +69,27 @@ class ValkeyStore:
             raise
         return store
 
-    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[None]:
+    @property
+    def deployment(self) -> Deployment:
+        """Where Valkey is, for the courier too."""
+        return self._cluster.deployment
+
+    @property
+    def breakers(self) -> Sequence[Breaker]:
+        """See ``Store.breakers``: one for each primary that was asked."""
+        return [lane.breaker for lane in self._lanes.values()]
+
+    def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Place | None]:
         """See ``Store.enroll``."""
         return self._do(valkey_calls.enroll(uaid, place, wakeup))
 
-    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Channels | None]:
+    def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Seating | None]:
         """See ``Store.attach``."""
         return self._do(valkey_calls.attach(uaid, place, wakeup))
 
-    def pending(self, uaid: Uaid) -> Awaitable[Channels]:
-        """See ``Store.pending``; an agent that sits counts as seen now."""
-        return self._do(valkey_calls.pending(uaid))
+    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
+        """See ``Store.resume``; the agent counts as seen now."""
+        return self._do(valkey_calls.resume(uaid, place, renewed))
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         """See ``Store.detach``."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import NamedTuple
 
-from roskva.store.base import Advanced, Registration
+from roskva.store.base import Advanced, Registration, Seating
 from roskva.store.valkey_connection import Part, Reply, pack
 from roskva.types import MAX_VERSION, Ack, ChannelId, Channels, NodeId, Place, StoredChannel, Uaid, is_uuid, spell_uaid
 
@@ -78,17 +78,19 @@ def agent_key(uaid: Uaid) -> bytes:
 
 def enroll(uaid: Uaid, place: Place, wakeup: bytes | None) -> Call:
     """See ``Store.enroll``."""
-    return Call(agent_key(uaid), _words("enroll", *_sitting(place, wakeup)), _read_nothing)
+    return Call(agent_key(uaid), _words("enroll", *_sitting(place, wakeup)), _read_other)
 
 
 def attach(uaid: Uaid, place: Place, wakeup: bytes | None) -> Call:
     """See ``Store.attach``."""
-    return Call(agent_key(uaid), _words("attach", *_sitting(place, wakeup)), _read_attached)
+    return Call(agent_key(uaid), _words("attach", *_sitting(place, wakeup)), _read_seating)
 
 
-def pending(uaid: Uaid) -> Call:
-    """See ``Store.pending``."""
-    return Call(agent_key(uaid), _words("pending"), _read_channels, is_promise=False)
+def resume(uaid: Uaid, place: Place, renewed: Place) -> Call:
+    """See ``Store.resume``."""
+    words = _words("resume", _spell_place(place), _spell_place(renewed))
+    # No promise: agents hear what was accepted also while nothing new can be, and a seat that is lost heals.
+    return Call(agent_key(uaid), words, _read_seating, is_promise=False)
 
 
 def detach(uaid: Uaid, place: Place) -> Call:
@@ -170,8 +172,12 @@ def _read_nothing(reply: Reply) -> None:
     return None
 
 
-def _read_attached(reply: Reply) -> Channels | None:
-    return None if reply is None else _read_channels(reply)
+def _read_other(reply: Reply) -> Place | None:
+    return None if reply is None else _read_place(reply)
+
+
+def _read_seating(reply: Reply) -> Seating | None:
+    return None if reply is None else Seating(_read_channels(reply[1]), _read_other(reply[0]))
 
 
 def _read_channels(reply: Reply) -> Channels:

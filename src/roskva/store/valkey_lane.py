@@ -109,6 +109,7 @@ class Lane:
         self._wait_ms = int(min(REPLICA_SECONDS, timeout / 2) * 1000)
         self._task: asyncio.Task[None] | None = None
         self._batch: Batch[Call] = Batch(self._send, timeout=timeout)
+        self.breaker = self._batch.breaker
         self.submit = self._batch.submit
         self.defer = self._batch.defer
 

@@ -36,15 +36,22 @@ async def settle_in(store: Store, *channels: ChannelId) -> None:
 
 async def versions(store: Store) -> dict[ChannelId, tuple[int, int]]:
     """Read the agent's live channels as (version, acked)."""
-    channels = await store.attach(AGENT, HERE)
-    if channels is None:
-        raise AssertionError("the agent is unknown")
+    channels = (await known(store.attach(AGENT, HERE))).channels
     return {name: (channel.version, channel.acked) for name, channel in channels.items()}
 
 
 async def pending_versions(store: Store) -> dict[ChannelId, int]:
-    """Read the agent's pending channels."""
-    return {name: channel.version for name, channel in (await store.pending(AGENT)).items()}
+    """Read the agent's pending channels; it sits here then, unless elsewhere."""
+    channels = (await known(store.resume(AGENT, HERE, HERE))).channels
+    return {name: channel.version for name, channel in channels.items()}
+
+
+async def known(call: Awaitable[T | None]) -> T:
+    """Return an answer that must not be None."""
+    answer = await call
+    if answer is None:
+        raise AssertionError("the agent is unknown")
+    return answer
 
 
 def stored(version: int, acked: int, spelling: str = CHANNEL) -> StoredChannel:

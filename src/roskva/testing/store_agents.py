@@ -14,6 +14,7 @@ from roskva.testing.cases import (
     THERE,
     Case,
     expect,
+    known,
     settle_in,
     stored,
     versions,
@@ -29,7 +30,7 @@ async def unknown_agent_is_not_made(store: Store, clock: FakeClock) -> None:
     expect(await store.attach(AGENT, HERE, b"{}"), None)
     expect(await store.register(AGENT, CHANNEL, CHANNEL, LIMIT), Registration.UNKNOWN)
     expect(await store.advance(AGENT, CHANNEL, 1), None)
-    expect(dict(await store.pending(AGENT)), {})
+    expect(await store.resume(AGENT, HERE, HERE), None)
     await store.ack(AGENT, [Ack(CHANNEL, 1)])
     await store.unregister(AGENT, CHANNEL)
     await store.detach(AGENT, HERE)
@@ -62,16 +63,60 @@ async def attach_reads_live_channels(store: Store, clock: FakeClock) -> None:
     await store.ack(AGENT, [Ack(CHANNEL, 4), Ack(CHANNEL, 5)])
     await store.advance(AGENT, CHANNEL, 6)
     await store.unregister(AGENT, OTHER_CHANNEL)
-    expect(dict(await store.attach(AGENT, HERE, b"{}") or {}), {CHANNEL: stored(6, 5, CHANNEL.upper())})
+    expect(await store.attach(AGENT, HERE, b"{}"), ({CHANNEL: stored(6, 5, CHANNEL.upper())}, None))
 
 
 async def attach_replaces_who_sat(store: Store, clock: FakeClock) -> None:
-    """The newest seat wins (§3.5)."""
+    """The newest seat wins, and learns whom it replaced (§3.5)."""
     await settle_in(store)
-    await store.attach(AGENT, THERE)
+    expect((await known(store.attach(AGENT, THERE))).other, HERE)
     expect(await store.advance(AGENT, CHANNEL, 1), (1, CHANNEL, THERE))
-    await store.attach(AGENT, Place(THERE.node, 8))
-    expect(await store.advance(AGENT, CHANNEL, 2), (2, CHANNEL, Place(THERE.node, 8)))
+    again = Place(THERE.node, 8)
+    expect((await known(store.attach(AGENT, again))).other, THERE)
+    expect((await known(store.attach(AGENT, again))).other, None)
+    expect(await store.advance(AGENT, CHANNEL, 2), (2, CHANNEL, again))
+    expect(await store.enroll(AGENT, HERE), again)
+    await store.detach(AGENT, HERE)
+    expect(await store.enroll(AGENT, HERE), None)
+
+
+async def resume_seats_whom_nobody_seats(store: Store, clock: FakeClock) -> None:
+    """A seat that was cleared by mistake is taken again, with what is pending and nothing else; a repeat is as good."""
+    await settle_in(store, CHANNEL, OTHER_CHANNEL)
+    await store.advance(AGENT, CHANNEL, 5)
+    await store.detach(AGENT, HERE)
+    renewed = Place(HERE.node, 8)
+    for _ in range(2):
+        expect(await store.resume(AGENT, HERE, renewed), ({CHANNEL: stored(5, 0)}, None))
+        expect(await store.advance(AGENT, CHANNEL, 5), (5, CHANNEL, renewed))
+
+
+async def resume_renews_the_seat(store: Store, clock: FakeClock) -> None:
+    """A seat that is still there becomes another one, which a late detach of the old one spares."""
+    await settle_in(store)
+    await store.advance(AGENT, CHANNEL, 5)
+    renewed = Place(HERE.node, 8)
+    expect(await store.resume(AGENT, HERE, renewed), ({CHANNEL: stored(5, 0)}, None))
+    await store.detach(AGENT, HERE)
+    expect(await store.advance(AGENT, CHANNEL, 6), (6, CHANNEL, renewed))
+
+
+async def resume_spares_another_seat(store: Store, clock: FakeClock) -> None:
+    """An older connection doesn't take the seat of a newer one, and learns of it (§3.5)."""
+    await settle_in(store)
+    await store.advance(AGENT, CHANNEL, 5)
+    for other in (THERE, Place(HERE.node, 6), Place(NodeId(""), HERE.seat)):
+        expect(await store.resume(AGENT, other, Place(other.node, 9)), ({}, HERE))
+    expect(await store.advance(AGENT, CHANNEL, 6), (6, CHANNEL, HERE))
+
+
+async def resume_wakes_no_forgotten(store: Store, clock: FakeClock) -> None:
+    """An agent that was forgotten by age is not seated, and what it had doesn't come back (§10)."""
+    await settle_in(store)
+    await store.detach(AGENT, HERE)
+    clock.advance(UNSEEN_SECONDS)
+    expect(await store.resume(AGENT, HERE, HERE), None)
+    expect(await store.attach(AGENT, HERE), None)
 
 
 async def detach_clears_its_seat(store: Store, clock: FakeClock) -> None:
@@ -122,7 +167,7 @@ async def unseen_agent_is_forgotten(store: Store, clock: FakeClock) -> None:
     expect(await store.advance(AGENT, CHANNEL, 2), (2, CHANNEL, None))
     clock.advance(1)
     expect(await store.advance(AGENT, CHANNEL, 3), None)
-    expect(dict(await store.pending(AGENT)), {})
+    expect(await store.resume(AGENT, HERE, HERE), None)
     expect(await store.register(AGENT, CHANNEL, CHANNEL, LIMIT), Registration.UNKNOWN)
     expect(await store.attach(AGENT, HERE), None)
 
@@ -190,6 +235,10 @@ CASES: tuple[Case, ...] = (
     enroll_again_only_seats,
     attach_reads_live_channels,
     attach_replaces_who_sat,
+    resume_seats_whom_nobody_seats,
+    resume_renews_the_seat,
+    resume_spares_another_seat,
+    resume_wakes_no_forgotten,
     detach_clears_its_seat,
     detach_spares_another_seat,
     forget_removes_everything,

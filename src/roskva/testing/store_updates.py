@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import random
-from collections.abc import Mapping
 
 from roskva.store.base import Registration, Store
 from roskva.testing.cases import (
@@ -16,6 +15,7 @@ from roskva.testing.cases import (
     THERE,
     Case,
     expect,
+    known,
     pending_versions,
     settle_in,
     stored,
@@ -111,26 +111,26 @@ async def calls_of_a_turn_keep_their_order(store: Store, clock: FakeClock) -> No
         store.advance(AGENT, CHANNEL, 5),
         store.ack(AGENT, [Ack(CHANNEL, 5)]),
         store.advance(AGENT, CHANNEL, 7),
-        store.pending(AGENT),
+        store.resume(AGENT, HERE, HERE),
         store.unregister(AGENT, CHANNEL),
         store.advance(AGENT, CHANNEL, 9),
         store.register(AGENT, CHANNEL, CHANNEL, LIMIT),
         store.attach(AGENT, THERE),
         store.advance(AGENT, CHANNEL, 10),
     )
-    wanted = [
+    wanted: list[object] = [
         Registration.DONE,
         (5, CHANNEL, HERE),
         None,
         (7, CHANNEL, HERE),
-        {CHANNEL: stored(7, 5)},
+        ({CHANNEL: stored(7, 5)}, None),
         None,
         None,
         Registration.DONE,
-        {CHANNEL: stored(7, 7)},
+        ({CHANNEL: stored(7, 7)}, HERE),
         (10, CHANNEL, THERE),
     ]
-    expect([dict(result) if isinstance(result, Mapping) else result for result in results], wanted)
+    expect(list(results), wanted)
 
 
 def _note(answered: list[int], number: int, call: object) -> None:
@@ -189,7 +189,7 @@ async def agents_share_nothing(store: Store, clock: FakeClock) -> None:
     expect(await store.advance(AGENT, CHANNEL, 5), (5, CHANNEL, HERE))
     await store.unregister(AGENT, CHANNEL)
     await store.ack(AGENT, [Ack(CHANNEL, 9)])
-    expect(dict(await store.pending(OTHER_AGENT)), {CHANNEL: stored(9, 0)})
+    expect((await known(store.attach(OTHER_AGENT, HERE))).channels, {CHANNEL: stored(9, 0)})
 
 
 async def repeats_change_nothing(store: Store, clock: FakeClock) -> None:

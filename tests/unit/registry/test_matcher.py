@@ -12,21 +12,7 @@ from roskva.registry.matcher import Matcher, Published
 from roskva.registry.presence import Presence
 from roskva.types import Ack, ChannelId, NodeId, Place, Uaid, Update
 from tests.kit.stores import GatedStore
-from tests.unit.registry._helpers import AGENT, HERE, OTHER, A, B, FakeSeat
-
-THERE = Place(NodeId("there"), 3)
-
-
-class FakeCourier:
-    """A courier that remembers what it was given."""
-
-    def __init__(self, *, takes: bool = True) -> None:
-        self.takes = takes
-        self.carried: list[tuple[Place, Uaid, Update]] = []
-
-    async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
-        self.carried.append((place, uaid, update))
-        return self.takes
+from tests.unit.registry._helpers import AGENT, HERE, OTHER, THERE, A, B, FakeCourier, FakeSeat, pending_versions
 
 
 async def publish(matcher: Matcher, uaid: Uaid, channel_id: ChannelId, version: int | None) -> Published:
@@ -56,7 +42,7 @@ class Desk:
 
     async def pending(self) -> dict[str, int]:
         """Read what is pending."""
-        return {name: channel.version for name, channel in (await self.store.pending(AGENT)).items()}
+        return await pending_versions(self.store, AGENT)
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -243,5 +229,50 @@ def test_broken_store() -> None:
         with pytest.raises(StoreError):
             await publish(desk.matcher, AGENT, A, 5)
         assert seat.heard == []
+
+    run(scenario())
+
+
+def test_a_carried_hint_is_heard() -> None:
+    """A hint from another node reaches the agent, under whatever seat it has here by now."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        seat = FakeSeat(8)
+        await desk.seat(seat)
+        assert desk.matcher.receive(Place(HERE, 7), AGENT, Update(A, 5, "A")) is None
+        assert seat.heard == [Update(A, 5, "A")]
+
+    run(scenario())
+
+
+def test_a_hint_for_one_who_left_clears_the_seat() -> None:
+    """The seat that the store still has is cleared, but not one that the agent took since."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        for seat, left in ((7, None), (8, Place(HERE, 8))):
+            await desk.enlist(Place(HERE, seat))
+            clearing = desk.matcher.receive(Place(HERE, 7), AGENT, Update(A, 5, "A"))
+            assert clearing is not None
+            await clearing
+            advanced = await desk.store.advance(AGENT, A, 6)
+            assert advanced is not None
+            assert advanced.place == left
+
+    run(scenario())
+
+
+def test_a_superseded_connection_is_closed() -> None:
+    """§3.5: the connection that another node replaced is closed, and none that sat down here since."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        seat = FakeSeat(8)
+        await desk.seat(seat)
+        for number in (7, 8):
+            desk.matcher.displaced(Place(HERE, number), AGENT)
+            desk.matcher.displaced(Place(HERE, number), OTHER)
+            assert seat.displaced == (number == 8)
 
     run(scenario())

@@ -8,12 +8,27 @@ from typing import Any
 import pytest
 
 from roskva.errors import StoreError
+from roskva.registry.courier import NoCourier
 from roskva.registry.presence import Presence
 from roskva.registry.registrar import Listed, RegisterOutcome, Registrar, Verdict, Welcome, judge
+from roskva.store.base import Seating
 from roskva.store.memory import MemoryStore
 from roskva.types import Ack, Channels, Place, StoredChannel, Uaid, Update
 from tests.kit.stores import GatedStore
-from tests.unit.registry._helpers import AGENT, HERE, OTHER, V1, A, B, C, D, FakeSeat
+from tests.unit.registry._helpers import (
+    AGENT,
+    HERE,
+    OTHER,
+    THERE,
+    V1,
+    A,
+    B,
+    C,
+    D,
+    FakeCourier,
+    FakeSeat,
+    pending_versions,
+)
 
 NEW = Uaid(bytes(range(16)))
 
@@ -28,10 +43,11 @@ class Desk:
     def __init__(self, *, limit: int = 3, adopts: bool = True) -> None:
         self.store = GatedStore()
         self.presence = Presence()
+        self.courier = FakeCourier()
         self.seat = FakeSeat(7)
         self.place = Place(HERE, 7)
         self.registrar = Registrar(
-            HERE, self.store, self.presence, lambda: NEW, channels_per_agent=limit, adopts=adopts
+            HERE, self.store, self.presence, self.courier, lambda: NEW, channels_per_agent=limit, adopts=adopts
         )
 
     async def enlist(self, **versions: int) -> None:
@@ -47,7 +63,8 @@ class Desk:
 
     async def stored(self, uaid: Uaid = AGENT) -> Channels | None:
         """Look at the live channels; takes the seat in the store."""
-        return await self.store.attach(uaid, Place(HERE, 99))
+        seating = await self.store.attach(uaid, Place(HERE, 99))
+        return None if seating is None else seating.channels
 
     async def seated(self) -> Place | None:
         """Look at who would be told of channel a."""
@@ -307,7 +324,7 @@ def test_ack() -> None:
         desk = Desk()
         await desk.enlist(a=5, b=6)
         await desk.registrar.ack(AGENT, [Ack(A, 5), Ack(B, 5)])
-        assert set(await desk.store.pending(AGENT)) == {B}
+        assert await pending_versions(desk.store, AGENT) == {"b": 6}
 
     run(scenario())
 
@@ -363,11 +380,11 @@ class WakeupStore(MemoryStore):
         super().__init__()
         self.wakeups: list[bytes | None] = []
 
-    async def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> None:
+    async def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Place | None:
         self.wakeups.append(wakeup)
-        await super().enroll(uaid, place, wakeup)
+        return await super().enroll(uaid, place, wakeup)
 
-    async def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Channels | None:
+    async def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Seating | None:
         self.wakeups.append(wakeup)
         return await super().attach(uaid, place, wakeup)
 
@@ -377,12 +394,43 @@ def test_wakeup() -> None:
 
     async def scenario() -> None:
         store = WakeupStore()
-        registrar = Registrar(HERE, store, Presence(), lambda: NEW, channels_per_agent=3, adopts=True)
+        registrar = Registrar(HERE, store, Presence(), NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True)
         seat = FakeSeat(7)
         await registrar.hello(seat, OTHER, (), b"first")
         await registrar.register(seat, OTHER, A, "a", b"first", is_enrolled=False)
         await registrar.register(seat, OTHER, B, "b", None, is_enrolled=True)
         await registrar.hello(seat, OTHER, None, b"second")
         assert store.wakeups == [b"first", b"first", b"second"]
+
+    run(scenario())
+
+
+def test_another_node_is_told_that_its_connection_is_old() -> None:
+    """§3.5: a hello, and a first register, close the connection that sits at another node, and only that."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.enlist()
+        await desk.hello(AGENT)
+        assert desk.courier.displaced == []
+        await desk.store.attach(AGENT, THERE)
+        await desk.hello(AGENT)
+        assert desk.courier.displaced == [(THERE, AGENT)]
+        await desk.store.attach(AGENT, THERE)
+        await desk.registrar.register(desk.seat, AGENT, A, "a", None, is_enrolled=False)
+        assert desk.courier.displaced == [(THERE, AGENT), (THERE, AGENT)]
+
+    run(scenario())
+
+
+def test_another_node_is_told_when_the_uaid_is_given_up() -> None:
+    """§3.2: the older connection of a UAID that hello replaces is closed too."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.enlist()
+        await desk.store.attach(AGENT, THERE)
+        assert (await desk.hello(AGENT, (D,))).is_new
+        assert desk.courier.displaced == [(THERE, AGENT)]
 
     run(scenario())
