@@ -33,7 +33,8 @@ def test_nodes_share_what_they_store(tmp_path: Path) -> None:
         async with connect(one.url) as agent:
             await agent.hello()
             uaid, endpoint = agent.uaid, await agent.register("a")
-        assert await put(two, endpoint, 7) == 202
+        # 200, if the first node doesn't know yet that the agent has left.
+        assert await put(two, endpoint, 7) in (200, 202)
         async with connect(two.url) as agent:
             assert (await agent.hello(uaid, ["a"]))["uaid"] == uaid
             assert await agent.updates() == [update(7)]

@@ -41,7 +41,7 @@ class Cluster:
     """See a deployment and hold its connections; made by ``open``."""
 
     def __init__(self, deployment: Deployment, timeout: float) -> None:
-        self._deployment = deployment
+        self.deployment = deployment
         self._timeout = timeout
         self._connections: dict[Address, Connection] = {}
         self._connecting: dict[Address, asyncio.Task[Connection]] = {}
@@ -83,8 +83,8 @@ class Cluster:
 
     def wanted_replicas(self, address: Address) -> int:
         """Tell how many replicas must have what is written there before it counts."""
-        if self._deployment.replicas is not None:
-            return self._deployment.replicas
+        if self.deployment.replicas is not None:
+            return self.deployment.replicas
         found = self._seen.replicas
         # A shard that is just made isn't seen yet: it has what the others have.
         return min(1, found.get(address, max(found.values())))
@@ -130,7 +130,7 @@ class Cluster:
         Raises:
             StoreError: it can't be made.
         """
-        access = self._deployment.access
+        access = self.deployment.access
         return await connect(address, access, timeout=self._timeout, on_push=on_push, on_lost=on_lost)
 
     async def look(self) -> None:
@@ -160,7 +160,7 @@ class Cluster:
         return self._topology
 
     async def _connect(self, address: Address) -> Connection:
-        connection = await connect(address, self._deployment.access, timeout=self._timeout, on_lost=self._lose)
+        connection = await connect(address, self.deployment.access, timeout=self._timeout, on_lost=self._lose)
         self._connections[address] = connection
         return connection
 
@@ -217,7 +217,7 @@ class Cluster:
             self._looks += 1
             begin = self._looks % len(known)
             known = known[begin:] + known[:begin]
-        return dict.fromkeys((*known, *self._deployment.seeds))
+        return dict.fromkeys((*known, *self.deployment.seeds))
 
     async def _ask(self, address: Address) -> Topology | None:
         connection = await self.connection(address)

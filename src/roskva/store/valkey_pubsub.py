@@ -29,6 +29,16 @@ class Subscription:
         if connection is not None:
             connection.abort("closed")
 
+    async def ping(self) -> None:
+        """Prove that the way is open.
+
+        Raises:
+            StoreError: it isn't, or the answer is overdue.
+        """
+        if self._connection is None:
+            raise StoreError("not subscribed")
+        await self._connection.ask([pack("PING")])
+
     async def begin(self, cluster: Cluster, channel: bytes, target: Address) -> Refusal | None:
         """Subscribe at one server; returns its refusal, if it refuses.
 

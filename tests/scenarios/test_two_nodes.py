@@ -1,0 +1,141 @@
+"""Two nodes that share a Valkey, in one process, with real sockets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from roskva.server import bus
+from roskva.store.valkey import ValkeyStore
+from tests.kit.agent import update
+from tests.kit.node import Server, run, running
+from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess
+from tests.kit.valkey import running as running_valkey
+from tests.kit.waiting import wait_until
+
+
+@contextlib.asynccontextmanager
+async def nodes(servers: Servers, **settings: Any) -> AsyncIterator[tuple[Server, Server]]:
+    """Run two nodes."""
+    async with contextlib.AsyncExitStack() as stack:
+        both = []
+        for _ in range(2):
+            store = await ValkeyStore.open(servers.deployment, timeout=2.0)
+            both.append(await stack.enter_async_context(running(store, **{"store_timeout": 2.0, **settings})))
+        yield both[0], both[1]
+
+
+def at(server: Server, endpoint: str) -> str:
+    """Reach an endpoint by a node of one's choice."""
+    return f"http://127.0.0.1:{server.node.port}/{endpoint.split('/', 3)[3]}"
+
+
+def test_a_put_to_any_node_reaches_the_agent(valkey_cluster: ValkeyCluster) -> None:
+    """§1: the publisher need not know where the agent sits; what is handed over is answered 200."""
+    valkey_cluster.clear()
+
+    async def main() -> None:
+        async with nodes(valkey_cluster) as (here, there), here.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            for version, server in ((1, there), (2, here), (3, there)):
+                assert (await server.put(at(server, endpoint), version)).status == 200
+                assert await agent.updates() == [update(version)]
+                await agent.ack(update(version))
+            await agent.hears_nothing()
+            assert there.node.shell.counts.hints_sent == here.node.shell.counts.hints_heard == 2
+
+    run(main())
+
+
+def test_the_newest_connection_wins_across_nodes(valkey: ValkeyProcess) -> None:
+    """§3.5: an agent that says hello at another node is closed at the first one with 4000, and hears at the second."""
+    valkey.clear()
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there), here.agent() as older, there.agent() as newer:
+            await older.hello()
+            endpoint = await older.register("a")
+            await newer.hello(older.uaid, ["a"])
+            assert await older.wait_closed() == 4000
+            assert (await here.put(at(here, endpoint), 5)).status == 200
+            assert await newer.updates() == [update(5)]
+
+    run(main())
+
+
+def test_first_registers_displace_across_nodes(valkey: ValkeyProcess) -> None:
+    """§3.5: of two connections of one UAID without channels, the one that registers last stays."""
+    valkey.clear()
+    uaid = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there), here.agent() as older, there.agent() as newer:
+            await older.hello(uaid)
+            await newer.hello(uaid)
+            await older.register("a")
+            await newer.register("b")
+            assert await older.wait_closed() == 4000
+
+    run(main())
+
+
+def test_the_seat_of_a_dead_node_heals(valkey: ValkeyProcess) -> None:
+    """A node that died left its agents seated: the next PUT finds nobody, is stored, and clears the seat."""
+    valkey.clear()
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there):
+            async with there.agent() as agent:
+                await agent.hello()
+                endpoint = await agent.register("a")
+                assert there.node._bus is not None
+                await there.node._bus.close()
+                assert (await here.put(at(here, endpoint), 5)).status == 202
+                assert (await here.put(at(here, endpoint), 6)).status == 202
+                assert here.node.shell.counts.hints_unheard == 1
+            async with here.agent() as agent:
+                await agent.hello(agent.uaid or "", None)
+
+    run(main())
+
+
+def test_what_was_published_while_a_node_was_deaf_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost subscription every agent of the node is asked for: it hears what it missed, and is seated again."""
+    monkeypatch.setattr(bus, "BACKOFF", bus.BACKOFF.__class__(first=0.3, cap=0.3))
+
+    async def main(valkey: ValkeyProcess) -> None:
+        async with nodes(valkey) as (here, there), there.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            for ident in valkey.ask("CLIENT", "LIST").decode().splitlines():
+                if "cmd=ssubscribe" in ident or "cmd=ping" in ident:
+                    valkey.ask("CLIENT", "KILL", "ID", ident.split()[0].partition("=")[2])
+            assert (await here.put(at(here, endpoint), 5)).status in (200, 202)
+            assert await agent.updates() == [update(5)]
+            await wait_until(lambda: there.node._bus is not None and there.node._bus.is_open)
+            await agent.ack(update(5))
+            assert (await here.put(at(here, endpoint), 6)).status == 200
+            assert await agent.updates() == [update(6)]
+
+    with running_valkey() as valkey:
+        run(main(valkey))
+
+
+def test_a_hint_that_may_be_lost_is_not_accepted() -> None:
+    """§7.1: without Valkey a PUT is answered 503 on any node, and what was accepted arrives once it is back."""
+
+    async def main(valkey: ValkeyProcess) -> None:
+        async with nodes(valkey) as (here, there), there.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            valkey.kill()
+            reply = await here.put(at(here, endpoint), 5)
+            assert reply.status == 503
+            assert int(reply.headers["retry-after"]) >= 1
+            await asyncio.to_thread(valkey.start)
+
+    with running_valkey() as valkey:
+        run(main(valkey))
