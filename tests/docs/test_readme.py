@@ -65,7 +65,8 @@ def test_curl_is_there() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     """Each relative link of the Markdown files names a file."""
-    for page in [Path("README.md"), Path("CONTRIBUTING.md"), Path("CHANGELOG.md"), *Path("docs").glob("*.md")]:
+    root = [Path("README.md"), Path("CONTRIBUTING.md"), Path("CHANGELOG.md")]
+    for page in [*root, Path("deploy/README.md"), *Path("docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
 
