@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import ssl
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from roskva.errors import ConfigError
-from roskva.server.listener import KEEP_ALIVE_SECONDS, listen, load_certificate, load_tls
+from roskva.server.listener import KEEP_ALIVE_SECONDS, Sharing, listen, load_certificate, load_tls, reserve
 from tests.kit.agent import Agent, connect
 from tests.kit.certificate import Certificate, make_certificate
 from tests.kit.endpoints import GET, settle, spell_put
@@ -305,6 +306,50 @@ def test_a_closed_listener_accepts_nobody() -> None:
         listener.close()
         with pytest.raises(ConnectionRefusedError):
             async with streaming(listener.port):
+                pass
+
+    run(scenario())
+
+
+def test_a_reserved_port_is_shared() -> None:
+    """Several listeners share a reserved port, new connections come to all of them, and nobody else gets it."""
+
+    async def scenario() -> None:
+        reservation = await reserve("127.0.0.1", 0)
+        port = reservation.port
+        made: list[int] = []
+
+        def make(number: int) -> asyncio.Protocol:
+            made.append(number)
+            return asyncio.Protocol()
+
+        listeners = [
+            await listen("127.0.0.1", port, functools.partial(make, number), sharing=Sharing.RESERVED)
+            for number in range(2)
+        ]
+        assert {listener.port for listener in listeners} == {port}
+        for bind in (reserve("127.0.0.1", port), listen("127.0.0.1", port, asyncio.Protocol)):
+            with pytest.raises(ConfigError, match=f"can't listen on 127.0.0.1:{port}: Address already in use"):
+                await bind
+        async with contextlib.AsyncExitStack() as stack:
+            while set(made) != {0, 1}:
+                await stack.enter_async_context(streaming(port))
+                assert len(made) < 64
+        for listener in listeners:
+            listener.close()
+        reservation.close()
+        (await listen("127.0.0.1", port, asyncio.Protocol)).close()
+
+    run(scenario())
+
+
+def test_a_reserved_port_gets_no_connections() -> None:
+    """Without a listener a reserved port refuses connections, as a free one would."""
+
+    async def scenario() -> None:
+        reservation = await reserve("localhost", 0)
+        with contextlib.closing(reservation), pytest.raises(ConnectionRefusedError):
+            async with streaming(reservation.port):
                 pass
 
     run(scenario())
