@@ -33,6 +33,9 @@ class Config:
         None, "PEM file of the certificate chain; with --tls-key turns TLS on, whose handshakes no limit counts."
     )
     tls_key: Path | None = setting(None, "PEM file of the private key.")
+    workers: int = setting(
+        1, "Processes that share the public port, each a node; more than 1 need a store that nodes share."
+    )
 
     # What it keeps
     data_dir: Path = setting(Path("."), "Folder of the embedded store and the key file; made if missing.")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PATIENCE = 20.0
@@ -23,9 +23,11 @@ class ServerProcess:
     Args:
         data_dir: Its data; what it logs goes to a file beside.
         arguments: Further arguments of ``roskva serve``; its ports are free ones, which the log tells.
+        command: What to run as ``roskva``.
     """
 
-    def __init__(self, data_dir: Path, *arguments: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, command: Sequence[str] = ROSKVA) -> None:
+        self._command = command
         self.data_dir = data_dir
         self.port = self.admin_port = 0
         self._arguments = arguments
@@ -66,8 +68,9 @@ class ServerProcess:
         self.close()
         self._logged_before = self._log.stat().st_size if self._log.exists() else 0
         where = ("--data-dir", str(self.data_dir), "--port", str(self.port), "--admin-port", str(self.admin_port))
+        command = (*self._command, "serve", *where, *self._arguments)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*ROSKVA, "serve", *where, *self._arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -47,8 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only the command's own module, as a server has no use for the client's libraries.
     commands = COMMANDS if not words or words[0] not in COMMANDS else words[:1]
     args = make_parser(commands).parse_args(words)
+    return finish(lambda: args.func(args))
+
+
+def finish(work: Callable[[], int]) -> int:
+    """Do the work and return the exit code; an expected error is told on stderr."""
     try:
-        code: int = args.func(args)
+        code = work()
         sys.stdout.flush()
     except ConfigError as error:
         return _fail(UNUSABLE, str(error))

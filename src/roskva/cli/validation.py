@@ -37,6 +37,8 @@ _NOT_NEGATIVE: Final = (
     "puts_per_endpoint",
     "puts_per_ip",
 )
+_MOST_WORKERS: Final = 256
+"""A slip of the hand must not start thousands of processes."""
 _MAX_PORT: Final = 65535
 # Gecko's Origin is the server's own URL, path and all (§2.3).
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+/?|null", re.IGNORECASE)
@@ -55,7 +57,10 @@ def validate(config: Config, sources: Mapping[str, str] | None = None) -> None:
     Raises:
         ConfigError: a line for every problem, not only the first.
     """
-    rules = (_check_places, _check_store, _check_tls, _check_proxy, _check_origins, _check_numbers, _check_choices)
+    rules = (
+        *(_check_places, _check_store, _check_workers, _check_tls, _check_proxy, _check_origins, _check_numbers),
+        _check_choices,
+    )
     problems = [problem for rule in rules for problem in rule(config)]
     if problems:
         where = sources or {}
@@ -97,6 +102,15 @@ def _check_store(config: Config) -> Iterator[_Problem]:
         check_url(config.store)
     except ConfigError as error:
         yield "store", str(error).removeprefix("store ")
+
+
+def _check_workers(config: Config) -> Iterator[_Problem]:
+    from roskva.store.open import is_shared
+
+    if not 1 <= config.workers <= _MOST_WORKERS:
+        yield "workers", f"{config.workers} is not from 1 to {_MOST_WORKERS}"
+    elif config.workers > 1 and not is_shared(config.store):
+        yield "workers", f"{config.workers} need a store that nodes share, as --store valkey://HOST"
 
 
 def _check_tls(config: Config) -> Iterator[_Problem]:

@@ -17,38 +17,23 @@ from roskva.server.shell import Drainable, Shell
 from roskva.store.base import Store
 from roskva.types import NodeId
 
-_TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
+METRICS = b"Content-Type: %s\r\n" % Exposition.content_type
 _JSON = b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
 
 
-class AdminRoutes:
-    """What requests to the private listener mean."""
+class PrivatePages:
+    """Pages for whoever reaches the private listener, and nothing else.
 
-    __slots__ = ("_exposition", "_node", "_pages", "_presence", "_shell", "_started_at", "_store", "connections")
+    Args:
+        pages: What to answer, by path.
+    """
 
-    def __init__(self, shell: Shell, node: NodeId, presence: Presence, store: Store) -> None:
-        self._shell = shell
-        self._node = node
-        self._presence = presence
-        self._store = store
+    __slots__ = ("_pages", "connections")
+
+    def __init__(self, pages: dict[bytes, Callable[[], Answer]]) -> None:
+        self._pages = {b"/healthz": lambda: Response(200, b"alive\n", TEXT), **pages}
         self.connections = Unfinished[Drainable]()
-        self._started_at = time.time()
-        self._exposition = Exposition(
-            shell.counts,
-            {
-                "agents": lambda: len(presence),
-                "open_connections": lambda: shell.limits.connections.total,
-                "unfinished": lambda: len(shell.connections),
-                "operations": lambda: shell.tasks,
-                "breakers_open": lambda: sum(not breaker.is_closed for breaker in store.breakers),
-            },
-        )
-        self._pages: dict[bytes, Callable[[], Answer]] = {
-            b"/healthz": lambda: Response(200, b"alive\n", _TEXT),
-            b"/readyz": self._ready,
-            b"/metrics": self._metrics,
-            b"/status": self._status,
-        }
 
     def admit(self, peer: str) -> Response | None:
         """Let anyone in: who may connect is the operator's choice of address."""
@@ -74,17 +59,42 @@ class AdminRoutes:
         """Refuse: agents belong to the public listener."""
         return error_response(404, "Not Found", "agents connect to the public port")
 
+
+class AdminRoutes(PrivatePages):
+    """What requests to a node's private listener mean."""
+
+    __slots__ = ("_exposition", "_node", "_presence", "_shell", "_started_at", "_store")
+
+    def __init__(self, shell: Shell, node: NodeId, presence: Presence, store: Store) -> None:
+        super().__init__({b"/readyz": self._ready, b"/metrics": self._metrics, b"/status": self._status})
+        self._shell = shell
+        self._node = node
+        self._presence = presence
+        self._store = store
+        self._started_at = time.time()
+        self._exposition = Exposition(
+            shell.counts,
+            {
+                "workers": lambda: 1,
+                "agents": lambda: len(presence),
+                "open_connections": lambda: shell.limits.connections.total,
+                "unfinished": lambda: len(shell.connections),
+                "operations": lambda: shell.tasks,
+                "breakers_open": lambda: sum(not breaker.is_closed for breaker in store.breakers),
+            },
+        )
+
     async def _ready(self) -> Response:
         if self._shell.is_draining:
-            return Response(503, b"draining\n", _TEXT)
+            return Response(503, b"draining\n", TEXT)
         try:
             await self._store.check()
         except StoreError as error:
-            return Response(503, f"store: {error}\n".encode(), _TEXT)
-        return Response(200, b"ready\n", _TEXT)
+            return Response(503, f"store: {error}\n".encode(), TEXT)
+        return Response(200, b"ready\n", TEXT)
 
     def _metrics(self) -> Response:
-        return Response(200, self._exposition.render(), b"Content-Type: %s\r\n" % self._exposition.content_type)
+        return Response(200, self._exposition.render(), METRICS)
 
     async def _status(self) -> Response:
         try:
@@ -103,4 +113,9 @@ class AdminRoutes:
             "operations": self._shell.tasks,
             "store": {"status": store, "epoch": epoch},
         }
-        return Response(200, json.dumps(status, indent=2).encode() + b"\n", _JSON)
+        return json_response(status)
+
+
+def json_response(content: object) -> Response:
+    """Spell a page of JSON."""
+    return Response(200, json.dumps(content, indent=2).encode() + b"\n", _JSON)

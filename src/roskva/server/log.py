@@ -21,6 +21,7 @@ HIDDEN: Final = "(hidden)"
 
 _OURS: Final = "roskva"
 _logger = logging.getLogger(_OURS)
+_common: dict[str, object] = {}
 _hash_key = secrets.token_bytes(32)
 _PLAIN: Final = re.compile(r'(?:(?!["=\\])[!-~])+')
 _SECRETS: Final = re.compile(
@@ -29,14 +30,17 @@ _SECRETS: Final = re.compile(
 """What may be one in text that isn't ours: bytes, a UUID, or a word as long as an endpoint's token."""
 
 
-def setup(log_format: str, log_level: str) -> None:
+def setup(log_format: str, log_level: str, **common: object) -> None:
     """Send every logger's lines to stderr in one format; may be called again.
 
     Args:
         log_format: one of ``FORMATS``.
+        common: fields of every line, as the number of the worker that writes it.
         log_level: one of ``LEVELS``. Other libraries are heard from ``warning`` up, as they log whole
             messages, and with them UAIDs, at ``debug``.
     """
+    _common.clear()
+    _common.update(common)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     level = getattr(logging, log_level.upper())
@@ -116,7 +120,7 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, object]:
-    fields = dict(getattr(record, "fields", {}))
+    fields = {**_common, **getattr(record, "fields", {})}
     if record.name != _OURS:
         fields["logger"] = record.name
     if record.exc_info:

@@ -51,9 +51,11 @@ class Counts:
     store_errors: int = _plain("Store calls that failed.")
     breaker_openings: int = _plain("Times that a part of the store was left alone, as it kept failing.")
     failures: int = _plain("Unexpected errors; each is in the log.")
+    worker_restarts: int = _plain("Workers started again after they ended unasked.")
 
 
 GAUGES = {
+    "workers": "Workers that listen; 1 without --workers.",
     "agents": "Agents seated on this node.",
     "open_connections": "Open public connections.",
     "unfinished": "Public connections without a hello: handshakes under way, and publishers.",

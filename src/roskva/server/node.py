@@ -28,7 +28,8 @@ from roskva.server.bus import Bus
 from roskva.server.clerk import Clerk
 from roskva.server.http import CLOSING_SECONDS, HttpConnection
 from roskva.server.keyfile import load_or_create
-from roskva.server.listener import Listener, listen, load_certificate, load_tls
+from roskva.server.leash import Leash
+from roskva.server.listener import Listener, Sharing, listen, load_certificate, load_tls
 from roskva.server.proxies import ProxyConnection, Trust
 from roskva.server.routes import PublicRoutes
 from roskva.server.shell import Shell
@@ -140,8 +141,11 @@ class Node:
             # BEFORE anybody can sit here: a hint for one who does must find the way.
             await self._bus.open(self._matcher, self._resync.run)
         self._listeners.append(
-            await listen(config.host, config.port, self._make_public, self._tls, handshake_timeout=config.hello_timeout)
-        )
+            await listen(
+                config.host, config.port, self._make_public, self._tls, handshake_timeout=config.hello_timeout,
+                sharing=Sharing.NONE if config.workers == 1 else Sharing.RESERVED,
+            )
+        )  # fmt: skip
         self._listeners.append(await listen(config.admin_host, config.admin_port, self._make_admin))
         self._ticking = self._loop.call_later(TICK, self._tick)
         log.info(
@@ -250,17 +254,21 @@ def _store_file(config: Config) -> Path | None:
     return config.data_dir / read_sqlite_url(config.store).path if is_file else None
 
 
-def run(config: Config) -> int:
+def run(config: Config, leash: Leash | None = None) -> int:
     """Run a node until SIGTERM or SIGINT; a second one cuts the drain short. Returns the exit code.
+
+    Args:
+        config: Its settings.
+        leash: What binds a worker to its supervisor; its end is as good as a first signal.
 
     Raises:
         ConfigError: A setting can't be used.
         StoreError: The store can't be opened.
     """
-    return loop.run(_run(config))
+    return loop.run(_run(config, leash))
 
 
-async def _run(config: Config) -> int:
+async def _run(config: Config, leash: Leash | None) -> int:
     node = await make_node(config)
     stop, hurry = asyncio.Event(), asyncio.Event()
     running = asyncio.get_running_loop()
@@ -271,8 +279,12 @@ async def _run(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, signalled)
     running.add_signal_handler(signal.SIGHUP, node.reload)
+    if leash is not None:
+        leash.hold(stop.set)
     try:
         await node.open()
+        if leash is not None:
+            leash.tell_port(node.admin_port)
         _calm_collector()
         await stop.wait()
         await _first(node.drain(), hurry.wait())
