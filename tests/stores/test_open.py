@@ -8,7 +8,7 @@ import pytest
 from roskva.errors import ConfigError, StoreError
 from roskva.store.base import FIRST_EPOCH
 from roskva.store.memory import MemoryStore
-from roskva.store.open import bump_valkey_epoch, check_url, open_store, read_sqlite_url, read_valkey_url
+from roskva.store.open import bump_valkey_epoch, check_url, is_shared, open_store, read_sqlite_url, read_valkey_url
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous
 from roskva.store.valkey import ValkeyStore
@@ -153,3 +153,15 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(StoreError, match="can't make"):
         run(opened("sqlite:///roskva.db", tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        *((f"{scheme}://:s3cret@host:1/", True) for scheme in ("valkey", "valkeys", "redis", "rediss")),
+        *((url, False) for url in ("memory:", "sqlite:///x", "", "other://host", "://[")),
+    ],
+)
+def test_which_stores_are_shared(url: str, expected: object) -> None:
+    """A store that a server keeps can be shared by nodes; one in the process or in its file can't."""
+    assert is_shared(url) is expected

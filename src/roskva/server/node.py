@@ -259,7 +259,7 @@ def run(config: Config, leash: Leash | None = None) -> int:
 
     Args:
         config: Its settings.
-        leash: What binds a worker to its supervisor; its end is as good as a first signal.
+        leash: What binds a worker to its supervisor, who stops it as signals do; the end of one is a first signal.
 
     Raises:
         ConfigError: A setting can't be used.
@@ -273,14 +273,18 @@ async def _run(config: Config, leash: Leash | None) -> int:
     stop, hurry = asyncio.Event(), asyncio.Event()
     running = asyncio.get_running_loop()
 
-    def signalled() -> None:
-        (hurry if stop.is_set() else stop).set()
+    def asking() -> Callable[[], None]:
+        """Make what somebody calls to stop us, and again to hurry us; one's second call isn't another's."""
+        steps = iter((stop, hurry))
+        return lambda: next(steps, hurry).set()
 
+    # The supervisor's are counted apart: systemd signals it and its workers at once, and that is one wish.
+    signalled, asked = asking(), asking()
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, signalled)
     running.add_signal_handler(signal.SIGHUP, node.reload)
     if leash is not None:
-        leash.hold(stop.set)
+        leash.hold(asked, stop.set)
     try:
         await node.open()
         if leash is not None:

@@ -95,10 +95,10 @@ class Supervisor:
         """Let all workers drain and stop; when called again, cut that short."""
         if self._stopping.is_set():
             for worker in self._workers:
-                worker.signal(signal.SIGTERM)
+                worker.stop()
             return
         log.info("draining", workers=len(self._listening()), seconds=self._config.drain_seconds)
-        self._let_go()
+        self._stop()
 
     def reload(self) -> None:
         """Let all workers read the TLS certificate again."""
@@ -155,21 +155,21 @@ class Supervisor:
         if self._has_listened.is_set() or ended.code <= 0:  # else the worker has said what is wrong
             log.error("gave_up", worker=worker.number, code=ended.code, failures=failures)
         self._code = ended.code if ended.code > 0 else _FAILED
-        self._let_go()
+        self._stop()
 
     def _judge(self, ended: Ended) -> None:
-        """Take a stopped worker's exit code; one that hadn't listened yet has nothing to lose."""
-        if ended.code and ended.held:
+        """Take a stopped worker's exit code; one that hadn't listened yet, or that a signal overtook, lost nothing."""
+        if ended.held and ended.code not in (0, -signal.SIGTERM):
             self._code = self._code or _FAILED
 
-    def _let_go(self) -> None:
+    def _stop(self) -> None:
         """Let all workers stop, and kill those that don't in time."""
         config = self._config
         self._stopping.set()
         self._has_listened.set()  # nobody waits for it any longer
         self.shell.is_draining = True
         for worker in self._workers:
-            worker.let_go()
+            worker.stop()
         seconds = config.drain_seconds + CLOSING_SECONDS + 2 * config.store_timeout + KILL_SECONDS
         self._killing = self._loop.call_later(seconds, self._kill)
 

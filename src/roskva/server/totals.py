@@ -3,7 +3,6 @@
 It reads the text format only as far as ``metrics`` writes it: a sample a line, without timestamps.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 OWN = ("process_start_time_seconds", "python_info", "roskva_workers")
@@ -59,14 +58,11 @@ class Totals:
     def __init__(self) -> None:
         self._last: dict[int, Page] = {}
         self._ended: Page = {}
+        self._shown: dict[str, float] = {}
 
     def take(self, worker: int, text: str) -> None:
         """Take the newest page of a worker's process."""
-        page = read_page(text)
-        for name, before in self._last.get(worker, {}).items():
-            if before.is_counter and name in page:
-                _keep_highest(page[name].samples, before.samples)
-        self._last[worker] = page
+        self._last[worker] = read_page(text)
 
     def end(self, worker: int) -> None:
         """Let go of a worker's process: its gauges leave the sum, its counters stay."""
@@ -78,13 +74,18 @@ class Totals:
         total = read_page(own)
         for page in (self._ended, *self._last.values()):
             _add(total, page)
+        for family in total.values():
+            if family.is_counter:
+                self._keep_highest(family.samples)
         return spell_page(total)
 
+    def _keep_highest(self, samples: dict[str, float]) -> None:
+        """Let no counter fall below what was shown.
 
-def _keep_highest(samples: dict[str, float], before: Mapping[str, float]) -> None:
-    """Let no counter fall: of two pages asked for at a time the older may come last."""
-    for sample, value in before.items():
-        samples[sample] = max(value, samples.get(sample, value))
+        Of two pages asked for at a time the older may come last, and fractions add up differently in another order.
+        """
+        for sample, value in samples.items():
+            samples[sample] = self._shown[sample] = max(value, self._shown.get(sample, value))
 
 
 def _add(total: Page, page: Page) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from roskva.config import Config
 from roskva.server import log
-from roskva.server.leash import Orders, spell_orders
+from roskva.server.leash import ASK, Orders, spell_orders
 
 START_SECONDS = 60.0
 """How long a process may take until it listens."""
@@ -44,7 +44,7 @@ class Worker:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._leash: asyncio.StreamWriter | None = None
-        self._is_let_go = False
+        self._is_asked = False
         self._must_reload = False
 
     @property
@@ -65,19 +65,19 @@ class Worker:
         assert self._leash is not None, "_start set it"
         try:
             self._leash.write(spell_orders(Orders(self.number, config)))
-            if self._is_let_go:
-                self._leash.close()
+            if self._is_asked:
+                self._leash.write(ASK)
             return await self._attend(process, reader, on_listening)
         finally:
             self.admin_port = 0
             self._leash.close()
             self._process = self._leash = None
 
-    def let_go(self) -> None:
-        """Make the process drain and stop, and any that is about to be started."""
-        self._is_let_go = True
+    def stop(self) -> None:
+        """Make the process drain and stop, also one that is about to be started; again, cut its drain short."""
+        self._is_asked = True
         if self._leash is not None:
-            self._leash.close()
+            self._leash.write(ASK)
 
     def reload(self) -> None:
         """Make the process read the TLS certificate again, one that is starting as soon as it listens."""

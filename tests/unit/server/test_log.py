@@ -19,6 +19,7 @@ def _restored() -> Iterator[None]:
     ours = logging.getLogger("roskva")
     before = logging.root.handlers[:], logging.root.level, ours.level
     yield
+    log.setup("text", "info")
     logging.root.handlers[:] = before[0]
     logging.root.setLevel(before[1])
     ours.setLevel(before[2])
@@ -36,6 +37,16 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert re.fullmatch(TIME + r" INFO listening host=127\.0\.0\.1 port=8080\n", err)
+
+
+def test_common_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is common to all lines of a process stands first in each, and is gone after the next set-up."""
+    log.setup("text", "info", worker=2)
+    log.info("listening", port=8080)
+    assert capsys.readouterr().err.endswith(" INFO listening worker=2 port=8080\n")
+    log.setup("text", "info")
+    log.info("listening", port=8080)
+    assert capsys.readouterr().err.endswith(" INFO listening port=8080\n")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What a supervisor does about workers that end, hang or never start: the workers are a few words of shell.
 
-One speaks over its standard input as roskva.server.leash says: a line with a port up, the end of the stream down.
+One speaks over its standard input as roskva.server.leash says: a line with a port up, orders and then a byte down.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from roskva.server.supervisor import MOST_FAILURES, Supervisor
 from roskva.state.backoff import Backoff
 from tests.kit.node import run
 
-LISTEN = "dd bs=64k count=1 <&0 >/dev/null 2>&1; echo 9 >&0; "
-"""Read the orders, as a socket closed on what is unread takes back what was written, and say that it listens."""
+OBEY = "read length <&0; head -c $length <&0 >/dev/null; "
+"""Read the orders: a socket that is closed on what is unread takes back what was written."""
 
-STAY = "cat <&0 >/dev/null; "
+LISTEN = OBEY + "echo 9 >&0; "
+STAY = "head -c 1 <&0 >/dev/null; "
 
 HASTY = Backoff(first=0.001, cap=0.004, steady_after=60.0)
 
@@ -142,8 +143,8 @@ def test_a_worker_that_does_not_stop(
 
 
 def test_stopped_while_starting(tmp_path: Path) -> None:
-    """A server that is stopped before it listens stops: the worker finds its leash let go."""
-    script = f"touch begun; {STAY}"
+    """A server that is stopped before it listens stops: its worker was asked while it started."""
+    script = f"{OBEY} touch begun; {STAY}"
     assert supervise(script, tmp_path, workers=2, until=lambda _: (tmp_path / "begun").exists()) == 0
 
 
