@@ -64,9 +64,9 @@ class Worker:
         log.info("worker_started", worker=self.number, pid=process.pid)
         assert self._leash is not None, "_start set it"
         try:
-            self._leash.write(spell_orders(Orders(self.number, config)))
+            self._write(spell_orders(Orders(self.number, config)))
             if self._is_asked:
-                self._leash.write(ASK)
+                self._write(ASK)
             return await self._attend(process, reader, on_listening)
         finally:
             self.admin_port = 0
@@ -76,8 +76,7 @@ class Worker:
     def stop(self) -> None:
         """Make the process drain and stop, also one that is about to be started; again, cut its drain short."""
         self._is_asked = True
-        if self._leash is not None:
-            self._leash.write(ASK)
+        self._write(ASK)
 
     def reload(self) -> None:
         """Make the process read the TLS certificate again, one that is starting as soon as it listens."""
@@ -91,6 +90,11 @@ class Worker:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
+
+    def _write(self, data: bytes) -> None:
+        """Write to the process, unless it is dead already and we are about to hear of it."""
+        if self._leash is not None and not self._leash.is_closing():
+            self._leash.write(data)
 
     async def _start(self) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
         ours, theirs = socket.socketpair()
