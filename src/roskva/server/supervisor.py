@@ -8,7 +8,7 @@ import asyncio
 import dataclasses
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from roskva import loop
 from roskva.config import Config
@@ -42,20 +42,12 @@ class Supervisor:
         config: The settings of all.
         command: What to run as a worker; see ``Worker``.
         backoff: How long to wait before a worker is started again.
-        chance: Draws a random value in [0, 1).
     """
 
-    def __init__(
-        self,
-        config: Config,
-        command: Sequence[str],
-        backoff: Backoff = BACKOFF,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, config: Config, command: Sequence[str], backoff: Backoff = BACKOFF) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._backoff = backoff
-        self._chance = chance
         self._workers = [Worker(number, command) for number in range(1, config.workers + 1)]
         self._reservation: Reservation | None = None
         self._admin: Listener | None = None
@@ -133,7 +125,8 @@ class Supervisor:
             if self._is_hopeless(backoff.failures):
                 self._give_up(worker, ended, backoff.failures)
                 return
-            await self._wait_to_restart(worker, ended, backoff.wait(self._chance()))
+            wait = backoff.wait(random.random())  # noqa: S311  (jitter, not a secret)
+            await self._wait_to_restart(worker, ended, wait)
 
     async def _wait_to_restart(self, worker: Worker, ended: Ended, seconds: float) -> None:
         log.warning(

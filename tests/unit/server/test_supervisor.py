@@ -4,6 +4,7 @@ One speaks over its standard input as roskva.server.leash says: a line with a po
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Callable
@@ -36,14 +37,14 @@ def supervise(
         config = Config(port=0, admin_port=0, workers=workers, drain_seconds=0.0, store_timeout=0.1)
         running = Supervisor(config, ["sh", "-c", f"cd {folder}; {script}"], HASTY)
         await running.open()
-        supervising = asyncio.create_task(running.supervise())
-        while not supervising.done():
-            if until(running):
-                running.stop()
-                break
-            await asyncio.sleep(0.01)
-        codes.append(await supervising)
-        running.close()
+        with contextlib.closing(running):
+            supervising = asyncio.create_task(running.supervise())
+            while not supervising.done():
+                if until(running):
+                    running.stop()
+                    break
+                await asyncio.sleep(0.01)
+            codes.append(await supervising)
 
     run(scenario())
     return codes[0]
@@ -114,8 +115,8 @@ def test_a_command_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFi
     async def scenario() -> None:
         running = Supervisor(Config(port=0, admin_port=0), [str(tmp_path / "missing")], HASTY)
         await running.open()
-        assert await running.supervise() == 1
-        running.close()
+        with contextlib.closing(running):
+            assert await running.supervise() == 1
 
     run(scenario())
     assert len(fields_of(caplog, "worker_not_started")) == 1
