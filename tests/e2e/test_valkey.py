@@ -70,3 +70,38 @@ def test_lost_valkey_is_an_outage_not_a_loss(tmp_path: Path) -> None:
         shared = ("--store", f"valkey://{valkey.address}", "--store-timeout", "2")
         with serving(tmp_path / "one", *shared) as one:
             run(scenario(valkey, one))
+
+
+def test_workers_find_each_others_agents(tmp_path: Path) -> None:
+    """With --workers a PUT by any connection reaches the agent at whichever worker it sits; nothing is configured."""
+
+    async def scenario(server: ServerProcess) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            agents = [await stack.enter_async_context(connect(server.url)) for _ in range(16)]
+            for agent in agents:
+                await agent.hello()
+                endpoint = await agent.register("a")
+                # A connection of its own each time: the kernel chooses the worker.
+                for version in (1, 2, 3):
+                    assert await put(server, endpoint, version) == 200
+                    assert await agent.updates() == [update(version)]
+                    await agent.ack(update(version))
+        page = (await request("GET", server.admin_url + "/metrics")).body.decode()
+        assert int(float(page.split("\nroskva_hints_heard_total ")[1].split()[0])) > 0
+
+    with (
+        running() as valkey,
+        serving(tmp_path / "d", "--workers", "2", "--store", f"valkey://{valkey.address}") as server,
+    ):
+        server.wait_workers()
+        run(scenario(server))
+
+
+def test_a_node_with_other_keys_is_refused(tmp_path: Path) -> None:
+    """A node whose key file isn't that of the others would answer 404 for their endpoints: it says so and ends."""
+    with running() as valkey:
+        store = ("--store", f"valkey://{valkey.address}")
+        with serving(tmp_path / "one", *store), contextlib.closing(ServerProcess(tmp_path / "two", *store)) as two:
+            two.launch()
+            assert two.wait_exit() == 2
+            assert "the other nodes of this store have other keys" in two.log

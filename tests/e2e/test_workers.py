@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,18 +33,8 @@ def serving(tmp_path: Path, *arguments: str) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path / "data", "--workers", "2", "--store", "memory:", *arguments, command=UNCHECKED)
     with contextlib.closing(server):
         server.start()
-        wait_listening(server)
+        server.wait_workers()
         yield server
-
-
-def wait_listening(server: ServerProcess) -> None:
-    """Wait until all workers answer."""
-
-    def have_all_answered() -> bool:
-        with urllib.request.urlopen(server.admin_url + "/status") as page:
-            return not any("problem" in worker for worker in json.load(page)["workers"])
-
-    server.wait_until(have_all_answered)
 
 
 async def read_status(server: ServerProcess) -> Any:
@@ -142,7 +130,7 @@ def test_a_worker_is_killed(tmp_path: Path) -> None:
                     assert await agent.wait_closed() == 1006
                 await wait_gone(server, [first["pid"]])
                 between = await read_counters(server)
-                await asyncio.to_thread(wait_listening, server)
+                await asyncio.to_thread(server.wait_workers)
                 after = await read_counters(server)
                 for agent in seated[2]:
                     await agent.hears_nothing()
@@ -174,7 +162,7 @@ def test_the_supervisor_is_killed(tmp_path: Path) -> None:
                     assert await agent.wait_closed() == 1001
             await wait_gone(server, pids)
             server.start()
-            wait_listening(server)
+            server.wait_workers()
             assert server.stop() == 0
 
     run(scenario())

@@ -1,11 +1,13 @@
 """``roskva serve`` as an operator runs it: a process of its own, on free ports, with a data folder; see tests/e2e."""
 
 import contextlib
+import json
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -100,6 +102,17 @@ class ServerProcess:
         while not condition():
             assert time.monotonic() < ends_at, f"not in time; the log is\n{self.log}"
             time.sleep(0.01)
+
+    def wait_workers(self) -> None:
+        """Wait until all workers answer their supervisor."""
+        count = int(self._arguments[self._arguments.index("--workers") + 1])
+
+        def have_all_answered() -> bool:
+            with urllib.request.urlopen(self.admin_url + "/status") as page:
+                workers = json.load(page)["workers"]
+            return len(workers) == count and not any("problem" in worker for worker in workers)
+
+        self.wait_until(have_all_answered)
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -8,7 +8,7 @@ import pytest
 from roskva.errors import ConfigError, StoreError
 from roskva.store.base import FIRST_EPOCH
 from roskva.store.memory import MemoryStore
-from roskva.store.open import bump_valkey_epoch, check_url, is_shared, open_store, read_sqlite_url, read_valkey_url
+from roskva.store.open import bump_valkey_epoch, check_url, is_valkey_url, open_store, read_sqlite_url, read_valkey_url
 from roskva.store.sqlite import SqliteStore
 from roskva.store.sqlite_file import Synchronous
 from roskva.store.valkey import ValkeyStore
@@ -164,4 +164,4 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 )
 def test_which_stores_are_shared(url: str, expected: object) -> None:
     """A store that a server keeps can be shared by nodes; one in the process or in its file can't."""
-    assert is_shared(url) is expected
+    assert is_valkey_url(url) is expected

@@ -280,3 +280,19 @@ def test_new_epoch_forgets_all_agents(valkey_cluster: ValkeyCluster) -> None:
             assert await late.attach(AGENT, HERE) == ({CHANNEL: (0, 0, CHANNEL)}, None)
 
     run(main())
+
+
+def test_nodes_agree_on_their_keys(valkey: ValkeyProcess) -> None:
+    """Whoever has the newest key of the others may join and rotate; whoever has none of theirs may not."""
+    valkey.clear()
+
+    async def main() -> None:
+        async with opened(valkey) as one, opened(valkey) as two:
+            assert await one.agree_on_keys(["first"])
+            assert await two.agree_on_keys(["first"])
+            assert not await two.agree_on_keys(["other"])
+            assert await two.agree_on_keys(["second", "first"])
+            assert await one.agree_on_keys(["second"])
+            assert not await one.agree_on_keys(["first"])
+
+    run(main())

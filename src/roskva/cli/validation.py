@@ -105,11 +105,11 @@ def _check_store(config: Config) -> Iterator[_Problem]:
 
 
 def _check_workers(config: Config) -> Iterator[_Problem]:
-    from roskva.store.open import is_shared
+    from roskva.store.open import is_valkey_url
 
     if not 1 <= config.workers <= _MOST_WORKERS:
         yield "workers", f"{config.workers} is not from 1 to {_MOST_WORKERS}"
-    elif config.workers > 1 and not is_shared(config.store):
+    elif config.workers > 1 and not is_valkey_url(config.store):
         yield "workers", f"{config.workers} need a store that nodes share, as --store valkey://HOST"
 
 

@@ -65,7 +65,14 @@ class AdminRoutes(PrivatePages):
 
     __slots__ = ("_exposition", "_node", "_presence", "_shell", "_started_at", "_store")
 
-    def __init__(self, shell: Shell, node: NodeId, presence: Presence, store: Store) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        node: NodeId,
+        presence: Presence,
+        store: Store,
+        hears_hints: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__({b"/readyz": self._ready, b"/metrics": self._metrics, b"/status": self._status})
         self._shell = shell
         self._node = node
@@ -80,6 +87,7 @@ class AdminRoutes(PrivatePages):
                 "open_connections": lambda: shell.limits.connections.total,
                 "unfinished": lambda: len(shell.connections),
                 "operations": lambda: shell.tasks,
+                "bus_open": hears_hints,
                 "breakers_open": lambda: sum(not breaker.is_closed for breaker in store.breakers),
             },
         )

@@ -60,6 +60,7 @@ GAUGES = {
     "open_connections": "Open public connections.",
     "unfinished": "Public connections without a hello: handshakes under way, and publishers.",
     "operations": "Operations under way.",
+    "bus_open": "Whether hints of other nodes can reach this one: 1, or 0; 1 for a node alone.",
     "breakers_open": "Parts of the store that are left alone now, but for one call at a time.",
 }
 """What is read at a scrape: ``roskva_<name>`` -> help."""

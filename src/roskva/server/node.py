@@ -15,7 +15,7 @@ from typing import Any
 from roskva import loop
 from roskva.config import Config
 from roskva.errors import ConfigError
-from roskva.protocol.endpoint import Sealer
+from roskva.protocol.endpoint import Sealer, mark_of
 from roskva.protocol.session import Rules
 from roskva.registry.courier import NoCourier
 from roskva.registry.matcher import Matcher
@@ -116,7 +116,9 @@ class Node:
             pace=lambda: asyncio.sleep(RESYNC_PAUSE),
         )
         self._public = PublicRoutes(self.shell, clerk, self._matcher, sealer, self._trust)
-        self._admin = AdminRoutes(self.shell, self.node_id, self.presence, store)
+        self._admin = AdminRoutes(
+            self.shell, self.node_id, self.presence, store, lambda: self._bus is None or self._bus.is_open
+        )
 
     @property
     def port(self) -> int:
@@ -246,7 +248,21 @@ async def make_node(config: Config) -> Node:
     tls = load_tls(config.tls_cert, config.tls_key) if config.tls_cert and config.tls_key else None
     raise_file_limit()
     store = await open_store(config.store, data_dir=config.data_dir, timeout=config.store_timeout)
+    try:
+        await _check_keys(config, store, keys)
+    except BaseException:
+        await store.aclose()
+        raise
     return Node(config, store, keys, tls)
+
+
+async def _check_keys(config: Config, store: Store, keys: list[bytes]) -> None:
+    """See that the nodes of a store have the same endpoint keys: else each would answer 404 for the others'."""
+    if isinstance(store, ValkeyStore) and not await store.agree_on_keys([mark_of(key) for key in keys]):
+        raise ConfigError(
+            f"key file {config.data_dir / config.key_file}: the other nodes of this store have other keys; "
+            "copy the key file of one of them"
+        )
 
 
 def _store_file(config: Config) -> Path | None:

@@ -224,6 +224,19 @@ function calls.check(agent, args, first)
   return { epoch, born, is_made and 1 or 0 }
 end
 
+-- Keeps the first of some names, unless another one than these is kept already; returns what is kept.
+function calls.claim(agent, args, first, last)
+  local kept = redis.call('HGET', agent.key, 'kept')
+  for at = first, last do
+    if kept == args[at] then kept = false end
+  end
+  if not kept then
+    kept = args[first]
+    redis.call('HSET', agent.key, 'kept', kept)
+  end
+  return kept
+end
+
 -- Begins an epoch, in which no agent of a former one is known.
 function calls.bump(agent, args, first)
   local epoch = tonumber(redis.call('HGET', agent.key, 'epoch') or '0')

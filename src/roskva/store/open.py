@@ -21,9 +21,6 @@ _KNOWN: Final = "known are sqlite:///FILE, valkey://HOST:PORT and memory:"
 _VALKEY_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
 _VALKEY_FORM: Final = "write valkey://[USER:PASSWORD@]HOST[:PORT][,HOST…][/DB][?replicas=N], valkeys:// for TLS"
 
-SHARED_SCHEMES = ("valkey", "valkeys", "redis", "rediss")
-"""Of stores that a server of their own keeps for us."""
-
 
 class SqliteUrl(NamedTuple):
     """What a ``sqlite:`` URL says; the path may be relative to the data folder."""
@@ -104,11 +101,6 @@ async def bump_valkey_epoch(
     store = await ValkeyStore.open(read_valkey_url(url), timeout=timeout)
     async with contextlib.aclosing(store):
         return await store.bump_epoch()
-
-
-def is_shared(url: str) -> bool:
-    """Tell whether several nodes can use the store of this URL at a time; the URL need not be usable."""
-    return url.partition(":")[0] in SHARED_SCHEMES
 
 
 def read_sqlite_url(url: str) -> SqliteUrl:

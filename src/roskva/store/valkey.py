@@ -10,7 +10,7 @@ by themselves. Whoever seats agents for longer than 30 days resumes them in betw
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from roskva.errors import StoreError
 from roskva.state.breaker import Breaker
@@ -22,6 +22,9 @@ from roskva.store.valkey_connection import Address
 from roskva.store.valkey_epoch import KEYS, Epoch
 from roskva.store.valkey_lane import Lane
 from roskva.types import MAX_VERSION, Ack, ChannelId, Place, Uaid
+
+KEYS_NAME: Final = b"r:keys:{0}"
+"""Where the mark of the newest endpoint key is kept."""
 
 
 class ValkeyStore:
@@ -122,6 +125,16 @@ class ValkeyStore:
         """See ``Store.check``; one that lost something since its epoch was read gets the next."""
         marks = {self._cluster.owner(key): key for key in KEYS}
         return self._epoch.look(list(marks.values()))
+
+    async def agree_on_keys(self, marks: Sequence[str]) -> bool:
+        """Tell whether the nodes of this store have a key in common with one that has these, the first newest.
+
+        From then on they must have the first of these.
+
+        Raises:
+            StoreError: nobody knows; repeating is safe.
+        """
+        return await self._do(valkey_calls.claim(KEYS_NAME, marks)) in marks
 
     async def bump_epoch(self) -> int:
         """Begin a new epoch, in which no agent is known; returns it (§11.6).

@@ -141,6 +141,11 @@ def bump(key: bytes, epoch: int, new_born: str) -> Call:
     return Call(key, _words("bump", epoch, new_born), _read_nothing)
 
 
+def claim(key: bytes, names: Sequence[str]) -> Call:
+    """Keep the first of some names, unless another one than these is kept already; answers what is kept."""
+    return Call(key, _words("claim", *names), _read_text)
+
+
 def _words(name: str, *args: Part) -> tuple[Part, ...]:
     return (name, len(args), *args)
 
@@ -166,6 +171,10 @@ def _spell_field(channel_id: ChannelId) -> bytes:
 
 def _read_field(field: bytes) -> ChannelId:
     return ChannelId(spell_uaid(Uaid(field[1:])) if field[:1] == b"u" else field[1:].decode())
+
+
+def _read_text(reply: Reply) -> str:
+    return str(reply.decode())
 
 
 def _read_nothing(reply: Reply) -> None:
