@@ -17,5 +17,6 @@ def valkey() -> Iterator[ValkeyProcess]:
 @pytest.fixture(scope="session")
 def valkey_cluster() -> Iterator[ValkeyCluster]:
     """Run a cluster of three primaries with a replica each; a test clears it first, and leaves it whole."""
-    with running_cluster() as cluster:
+    # On a busy machine a node may be silent for seconds: here no test waits for one to be replaced.
+    with running_cluster(node_timeout_ms=30_000) as cluster:
         yield cluster

@@ -21,7 +21,7 @@ from roskva.store.valkey_cluster import Deployment
 from roskva.store.valkey_connection import Address, Part, pack
 from roskva.store.valkey_topology import slot_of
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds to wait for something that must come; reached only by a failing test."""
 
 NODE_TIMEOUT_MS = 1000
@@ -29,7 +29,7 @@ NODE_TIMEOUT_MS = 1000
 
 _PLAIN = (
     "--save", "", "--repl-diskless-sync-delay", "0", "--bind", "127.0.0.1",
-    "--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--loglevel", "warning", "--io-threads", "1",
+    "--loglevel", "warning", "--io-threads", "1",
 )  # fmt: skip
 
 
@@ -124,10 +124,11 @@ class ValkeyProcess:
 class ValkeyCluster:
     """Three primaries, and as many replicas if asked for, that make one cluster."""
 
-    def __init__(self, *, replicas: int) -> None:
+    def __init__(self, *, replicas: int, node_timeout_ms: int) -> None:
         self._bus_port = free_port()
-        self.primaries = [_member(self._bus_port), _member(free_port()), _member(free_port())]
-        self.replicas = [_member(free_port()) for _ in range(3 * replicas)]
+        ports = [self._bus_port, *(free_port() for _ in range(2 + 3 * replicas))]
+        nodes = [_member(port, node_timeout_ms) for port in ports]
+        self.primaries, self.replicas = nodes[:3], nodes[3:]
 
     @property
     def deployment(self) -> Deployment:
@@ -206,9 +207,9 @@ def running_with_replica() -> Iterator[tuple[ValkeyProcess, ValkeyProcess]]:
 
 
 @contextlib.contextmanager
-def running_cluster(*, replicas: int = 1) -> Iterator[ValkeyCluster]:
-    """Run a cluster until the block ends."""
-    with contextlib.closing(ValkeyCluster(replicas=replicas)) as cluster:
+def running_cluster(*, replicas: int = 1, node_timeout_ms: int = NODE_TIMEOUT_MS) -> Iterator[ValkeyCluster]:
+    """Run a cluster until the block ends; it takes a node for failed that is silent for so many milliseconds."""
+    with contextlib.closing(ValkeyCluster(replicas=replicas, node_timeout_ms=node_timeout_ms)) as cluster:
         cluster.start()
         yield cluster
 
@@ -222,8 +223,9 @@ def _is_ready(node: ValkeyProcess, replicas: int) -> bool:
     )
 
 
-def _member(bus_port: int) -> ValkeyProcess:
-    return ValkeyProcess("--cluster-enabled", "yes", "--cluster-port", str(bus_port))
+def _member(bus_port: int, node_timeout_ms: int) -> ValkeyProcess:
+    timeout = ("--cluster-node-timeout", str(node_timeout_ms))
+    return ValkeyProcess("--cluster-enabled", "yes", "--cluster-port", str(bus_port), *timeout)
 
 
 def _known(node: ValkeyProcess) -> list[str]:
