@@ -27,13 +27,15 @@ class ClosedLoop:
     """All publishers of a worker.
 
     Args:
-        crowd: whose agents are PUT to, shared out among the publishers.
+        crowd: of the worker.
         publishers: how many; no more than there are agents.
+        agents: of the crowd, those that are PUT to, shared out among the publishers; None: all.
     """
 
-    def __init__(self, crowd: Crowd, publishers: int) -> None:
+    def __init__(self, crowd: Crowd, publishers: int, agents: Sequence[Agent] | None = None) -> None:
         self._crowd = crowd
-        self._publishers = min(publishers, len(crowd.agents))
+        self._agents = crowd.agents if agents is None else agents
+        self._publishers = min(publishers, len(self._agents))
         self._lanes: list[Lane] = []
         self.result = Published()
 
@@ -67,7 +69,7 @@ class ClosedLoop:
         tally = self._crowd.tally
         before = dataclasses.replace(tally)
         for number in range(self._publishers):
-            agents = self._crowd.agents[number :: self._publishers]
+            agents = self._agents[number :: self._publishers]
             dialler = Dialler(resolve(agents[0].endpoint), self._crowd.dialler.sources)
             lane = Lane(dialler, agents, self.result, number, None if turns is None else turns * len(agents))
             self._lanes.append(lane)

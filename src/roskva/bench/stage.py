@@ -14,7 +14,7 @@ from roskva.bench.fleet import Fleet, launch
 from roskva.bench.options import Options
 from roskva.bench.progress import Progress
 from roskva.bench.results import Opened, Result, Seen
-from roskva.bench.target import Target, TargetError, own_server, raise_file_limit, share_cores
+from roskva.bench.target import OwnServer, Target, TargetError, own_server, raise_file_limit, share_cores
 from roskva.errors import ConfigError
 
 R = TypeVar("R", bound=Result)
@@ -121,8 +121,6 @@ async def set_up(options: Options, progress: Progress) -> AsyncIterator[Stage]:
     files = raise_file_limit()
     if options.pin and options.url is not None:
         raise ConfigError("--pin is for a server that is started here; start yours with taskset")
-    if options.url is None and options.agents + _SPARE_FILES > files:
-        raise ConfigError(f"{options.agents} agents are too many: a server may open {files} files here (ulimit -n)")
     core, others = share_cores() if options.pin else (None, None)
     workers = options.workers or _choose_workers(options, len(others or os.sched_getaffinity(0)), files)
     workers = min(workers, options.agents)
@@ -133,6 +131,8 @@ async def set_up(options: Options, progress: Progress) -> AsyncIterator[Stage]:
             if options.url is not None
             else stack.enter_context(own_server(options.server_arguments, core))
         )
+        if isinstance(target, OwnServer) and options.agents > target.nodes * (files - _SPARE_FILES):
+            raise ConfigError(f"{options.agents} agents are too many: a node may open {files} files here (ulimit -n)")
         sources = _choose_sources(options, target.url)
         async with launch(workers, others) as fleet:
             await fleet.ask(

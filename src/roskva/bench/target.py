@@ -5,7 +5,9 @@ import http.client
 import os
 import re
 import resource
+import select
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,9 @@ from roskva.errors import ConfigError, RoskvaError
 
 _PATIENCE: Final = 30.0
 _PORTS: Final = re.compile(r"\bport\W+(\d+).*\badmin_port\W+(\d+)")
+_NODES: Final = re.compile(r"\bsupervising\b.*\bworkers\W+(\d+)")
+_NODE: Final = re.compile(r"\bworker_started\b.*\bpid\W+(\d+)")
+_LISTENING: Final = re.compile(r"\blistening\b")
 _PROBE_SECONDS: Final = 0.02
 
 SETTINGS: Final = (
@@ -46,7 +51,7 @@ class Target:
 
 
 class OwnServer(Target):
-    """A ``roskva serve`` of ours; ports and data stay when it is started again.
+    """A ``roskva serve`` of ours, with or without workers; ports and data stay when it is started again.
 
     Args:
         folder: for its data and its log.
@@ -62,35 +67,61 @@ class OwnServer(Target):
         self._core = core
         self._folder = folder
         self._log = folder / "server.log"
+        self._begun = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._workers: dict[int, int] = {}  # pid: a file that tells of its end
+
+    @property
+    def nodes(self) -> int:
+        """How many serve agents: its workers, or it alone."""
+        return max(1, len(self._workers))
 
     def start(self) -> None:
-        """Start it and wait until it listens.
+        """Start it and wait until it, or each of its workers, listens.
 
         Raises:
             TargetError: It ended, or took too long.
         """
-        begun = self._log.stat().st_size if self._log.exists() else 0
+        self._begun = self._log.stat().st_size if self._log.exists() else 0
         self._launch()
         assert self._process is not None
         ends_at = time.monotonic() + _PATIENCE
-        while (ports := _PORTS.search(self._log.read_bytes()[begun:].decode(errors="replace"))) is None:
+        while not self._is_listening():
             if self._process.poll() is not None or time.monotonic() > ends_at:
                 raise TargetError(f"the server did not start; its log ends with\n{self.tail()}")
             time.sleep(0.01)
+        ports = _PORTS.search(self._said)
+        assert ports is not None
         self._port, self.admin_port = int(ports[1]), int(ports[2])
         self.url = f"ws://127.0.0.1:{self._port}/"
-        self.pids = [self._process.pid]
+        self._workers = {pid: os.pidfd_open(pid) for pid in map(int, _NODE.findall(self._said))}
+        self.pids = [self._process.pid, *self._workers]
 
     def kill(self) -> None:
         """End it as a power cut would."""
         if self._process is not None:
+            # First, so that it starts none again.
             self._process.kill()
             self._process.wait()
+        for ended in self._workers.values():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(ended, signal.SIGKILL)
+            select.select([ended], [], [], _PATIENCE)
+            os.close(ended)
+        self._workers = {}
 
     def tail(self) -> str:
         """Return the last lines of its log."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
+
+    @property
+    def _said(self) -> str:
+        return self._log.read_bytes()[self._begun :].decode(errors="replace")
+
+    def _is_listening(self) -> bool:
+        said = self._said
+        nodes = _NODES.search(said)
+        return len(_LISTENING.findall(said)) >= (int(nodes[1]) if nodes else 1)
 
     def _launch(self) -> None:
         command = [sys.executable, "-m", "roskva", "serve", "--host", "127.0.0.1", "--port", str(self._port)]

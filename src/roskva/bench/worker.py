@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -48,6 +49,7 @@ class Worker:
             "close_loop": self.close_loop,
             "open_loop": self.open_loop,
             "publish_unacked": self.publish_unacked,
+            "publish_to_some": self.publish_to_some,
             "come_back": self.come_back,
             "settle": self.settle,
         }
@@ -110,6 +112,13 @@ class Worker:
         result = await closed.run_once(within)
         self.crowd.tally.acks = True
         return result
+
+    async def publish_to_some(self, publishers: int, agents: int, seed: int, within: float) -> Result:
+        """PUT one version to each of so many agents, chosen at random."""
+        chosen = random.Random(seed).sample(self.crowd.agents, agents)  # noqa: S311
+        closed = ClosedLoop(self.crowd, publishers, chosen)
+        self._progress = lambda: (closed.result.delivered, agents)
+        return await closed.run_once(within)
 
     async def come_back(self, window: int, within: float) -> Result:
         """Bring all agents back after the server's end, and wait until each has heard its newest version again."""
