@@ -122,12 +122,15 @@ class ValkeyProcess:
 
 
 class ValkeyCluster:
-    """Three primaries, and as many replicas if asked for, that make one cluster."""
+    """Three primaries, and as many replicas if asked for, that make one cluster.
 
-    def __init__(self, *, replicas: int, node_timeout_ms: int) -> None:
+    ``arguments`` are options of each server; it is taken for failed when it is silent for so many milliseconds.
+    """
+
+    def __init__(self, *arguments: str, replicas: int, node_timeout_ms: int) -> None:
         self._bus_port = free_port()
         ports = [self._bus_port, *(free_port() for _ in range(2 + 3 * replicas))]
-        nodes = [_member(port, node_timeout_ms) for port in ports]
+        nodes = [_member(port, node_timeout_ms, *arguments) for port in ports]
         self.primaries, self.replicas = nodes[:3], nodes[3:]
 
     @property
@@ -223,9 +226,9 @@ def _is_ready(node: ValkeyProcess, replicas: int) -> bool:
     )
 
 
-def _member(bus_port: int, node_timeout_ms: int) -> ValkeyProcess:
+def _member(bus_port: int, node_timeout_ms: int, *arguments: str) -> ValkeyProcess:
     timeout = ("--cluster-node-timeout", str(node_timeout_ms))
-    return ValkeyProcess("--cluster-enabled", "yes", "--cluster-port", str(bus_port), *timeout)
+    return ValkeyProcess("--cluster-enabled", "yes", "--cluster-port", str(bus_port), *timeout, *arguments)
 
 
 def _known(node: ValkeyProcess) -> list[str]:
