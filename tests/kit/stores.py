@@ -131,8 +131,8 @@ class GatedStore:
     def attach(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Seating | None]:
         return self._pass("attach", lambda: self.inner.attach(uaid, place, wakeup))
 
-    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
-        return self._pass("resume", lambda: self.inner.resume(uaid, place, renewed))
+    def resume(self, uaid: Uaid, place: Place) -> Awaitable[Seating | None]:
+        return self._pass("resume", lambda: self.inner.resume(uaid, place))
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         return self._pass("detach", lambda: self.inner.detach(uaid, place))

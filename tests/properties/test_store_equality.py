@@ -39,7 +39,7 @@ Call = tuple[str, tuple[object, ...]]
 calls: st.SearchStrategy[Call] = st.one_of(
     st.tuples(st.just("enroll"), st.tuples(agents, places, wakeups)),
     st.tuples(st.just("attach"), st.tuples(agents, places, wakeups)),
-    st.tuples(st.just("resume"), st.tuples(agents, places, places)),
+    st.tuples(st.just("resume"), st.tuples(agents, places)),
     st.tuples(st.just("detach"), st.tuples(agents, places)),
     st.tuples(st.just("register"), st.tuples(agents, channels, spellings, st.integers(1, 3))),
     st.tuples(st.just("unregister"), st.tuples(agents, channels)),

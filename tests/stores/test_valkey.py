@@ -56,7 +56,7 @@ def test_each_call_is_one_function_call(valkey: ValkeyProcess) -> None:
                 lambda: store.register(AGENT, CHANNEL, CHANNEL, LIMIT),
                 lambda: store.advance(AGENT, CHANNEL, 5),
                 lambda: store.advance(AGENT, CHANNEL, None),
-                lambda: store.resume(AGENT, HERE, HERE),
+                lambda: store.resume(AGENT, HERE),
                 lambda: store.ack(AGENT, [Ack(CHANNEL, 5), Ack(CHANNEL, 4)]),
                 lambda: store.unregister(AGENT, CHANNEL),
                 lambda: store.detach(AGENT, HERE),
@@ -144,7 +144,7 @@ def test_engine_expires_who_is_unseen(valkey: ValkeyProcess) -> None:
             await settle_in(store)
             assert 59 * DAY < valkey.ask("TTL", key) <= 60 * DAY
             valkey.ask("EXPIRE", key, 20 * DAY)
-            await store.resume(AGENT, HERE, HERE)
+            await store.resume(AGENT, HERE)
             assert 59 * DAY < valkey.ask("TTL", key) <= 60 * DAY
             await store.detach(AGENT, HERE)
             assert 29 * DAY < valkey.ask("TTL", key) <= UNSEEN_SECONDS

@@ -88,7 +88,7 @@ def test_silent_replica_is_waited_for_a_second(replicas: int | None) -> None:
                     assert time.monotonic() - begun < TIMEOUT
                 async with opened(Deployment((primary.address,), replicas=0)) as careless:
                     assert await careless.advance(AGENT, CHANNEL, 1) == (1, CHANNEL, HERE)
-                assert (await store.resume(AGENT, HERE, HERE)) == ({CHANNEL: (1, 0, CHANNEL)}, None)
+                assert (await store.resume(AGENT, HERE)) == ({CHANNEL: (1, 0, CHANNEL)}, None)
                 await store.ack(AGENT, [Ack(CHANNEL, 1)])
             await wait_served(store)
             assert replica.ask("HGET", agent_key(AGENT), b"c" + CHANNEL.encode()) == b"1:1"

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from roskva.errors import StoreError
 from roskva.registry.presence import Enrolled, Presence, Seat
 from roskva.store.base import Store
 from roskva.types import NodeId, Place, Uaid, Update
@@ -57,7 +58,8 @@ class Resync:
         cleared: they are asked for when it has ended.
 
         Raises:
-            StoreError: not all were asked for; repeating is safe.
+            StoreError: not all could be asked for, as a part of the store doesn't answer; the others were. Repeating
+                is safe.
         """
         everybody = self._presence.items()
         unsettled = [(uaid, seat) for uaid, seat in everybody if seat.enrolled is not Enrolled.YES]
@@ -68,10 +70,18 @@ class Resync:
         return asked
 
     async def _ask(self, sitting: Sitting) -> int:
+        broken: StoreError | None = None
         for at in range(0, len(sitting), AT_A_TIME):
             if at:
                 await self._pace()
-            await asyncio.gather(*(self._resume(uaid, seat) for uaid, seat in sitting[at : at + AT_A_TIME]))
+            asking = (self._resume(uaid, seat) for uaid, seat in sitting[at : at + AT_A_TIME])
+            for error in await asyncio.gather(*asking, return_exceptions=True):
+                if isinstance(error, StoreError):
+                    broken = error
+                elif error is not None:
+                    raise error
+        if broken is not None:
+            raise broken
         return len(sitting)
 
     async def _resume(self, uaid: Uaid, seat: Seat) -> None:
@@ -79,8 +89,8 @@ class Resync:
             return
         # Renewed BEFORE the store is asked: a hint for the new number may overtake the answer, and leaving meanwhile
         # must clear it.
-        before, seat.seat = seat.seat, self._next_seat()
-        seating = await self._store.resume(uaid, Place(self._node, before), Place(self._node, seat.seat))
+        seat.seat = self._next_seat()
+        seating = await self._store.resume(uaid, Place(self._node, seat.seat))
         if self._presence.find(uaid) is not seat:
             return
         if seating is None:

@@ -74,12 +74,12 @@ class Store(Protocol):
         """
         ...
 
-    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
-        """Seat an agent that sits at ``place``, or nowhere, at ``renewed``, and read its pending channels.
+    def resume(self, uaid: Uaid, place: Place) -> Awaitable[Seating | None]:
+        """Seat an agent that sits on the same node, whatever its seat, or nowhere, and read its pending channels.
 
-        A detach of ``place`` that comes late clears nothing any more. If it sits at another place it stays there:
-        ``other`` is that one, and no channels are read. Pending are the live ones whose version is above the acked
-        one. None: unknown.
+        A detach of the seat before that comes late clears nothing any more. If it sits on another node it stays
+        there: ``other`` is that place, and no channels are read. Pending are the live ones whose version is above
+        the acked one. None: unknown.
         """
         ...
 

@@ -109,10 +109,14 @@ local function read_pending(agent)
   return pending
 end
 
--- The seat at which the agent sits, if it does and that is none of these; else false.
-local function sits_elsewhere(agent, seat, renewed)
-  if not agent.seat or agent.seat:sub(1, 1) == '@' or agent.seat == seat or agent.seat == renewed then return false end
+-- The seat at which the agent sits, if it does and that isn't this one; else false.
+local function sits_elsewhere(agent, seat)
+  if not agent.seat or agent.seat:sub(1, 1) == '@' or agent.seat == seat then return false end
   return agent.seat
+end
+
+local function node_of(seat)
+  return seat:match(':(.*)$')
 end
 
 -- Each takes the agent, all arguments, and the indices of its first and last.
@@ -133,9 +137,9 @@ end
 
 function calls.resume(agent, args, first)
   if not agent.seat then return false end
-  local other = sits_elsewhere(agent, args[first], args[first + 1])
-  if other then return { other, {} } end
-  sit(agent, args[first + 1], nil, SEATED)
+  local other = sits_elsewhere(agent, args[first])
+  if other and node_of(other) ~= node_of(args[first]) then return { other, {} } end
+  sit(agent, args[first], nil, SEATED)
   return { false, read_pending(agent) }
 end
 

@@ -62,14 +62,14 @@ class MemoryStore:
         other = _seat(agent, place, wakeup)
         return Seating(_live(agent), other)
 
-    async def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Seating | None:
+    async def resume(self, uaid: Uaid, place: Place) -> Seating | None:
         """See ``Store.resume``."""
         agent = self._find(uaid)
         if agent is None:
             return None
-        if agent.place not in (None, place, renewed):
+        if agent.place is not None and agent.place.node != place.node:
             return Seating({}, agent.place)
-        agent.place = renewed
+        agent.place = place
         return Seating({name: channel for name, channel in _live(agent).items() if _is_pending(channel)})
 
     async def detach(self, uaid: Uaid, place: Place) -> None:

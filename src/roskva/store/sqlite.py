@@ -85,9 +85,9 @@ class SqliteStore:
         """See ``Store.attach``."""
         return self._do(sqlite_calls.attach, uaid, place, wakeup)
 
-    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
+    def resume(self, uaid: Uaid, place: Place) -> Awaitable[Seating | None]:
         """See ``Store.resume``."""
-        return self._do(sqlite_calls.resume, uaid, place, renewed)
+        return self._do(sqlite_calls.resume, uaid, place)
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         """See ``Store.detach``."""

@@ -80,14 +80,14 @@ def attach(work: Work, uaid: Uaid, place: Place, wakeup: bytes | None) -> Seatin
     return Seating(_read(work, _LIVE, (uaid,)), other)
 
 
-def resume(work: Work, uaid: Uaid, place: Place, renewed: Place) -> Seating | None:
+def resume(work: Work, uaid: Uaid, place: Place) -> Seating | None:
     """See ``Store.resume``."""
     sitting = _find(work, uaid)
     if sitting is None:
         return None
-    if sitting not in (_NOWHERE, place, renewed):
+    if sitting != _NOWHERE and sitting.node != place.node:
         return Seating({}, sitting)
-    _seat(work, uaid, renewed, None, sitting)
+    _seat(work, uaid, place, None, sitting)
     return Seating(_read(work, _PENDING, (uaid,)))
 
 

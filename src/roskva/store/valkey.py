@@ -90,9 +90,9 @@ class ValkeyStore:
         """See ``Store.attach``."""
         return self._do(valkey_calls.attach(uaid, place, wakeup))
 
-    def resume(self, uaid: Uaid, place: Place, renewed: Place) -> Awaitable[Seating | None]:
+    def resume(self, uaid: Uaid, place: Place) -> Awaitable[Seating | None]:
         """See ``Store.resume``; the agent counts as seen now."""
-        return self._do(valkey_calls.resume(uaid, place, renewed))
+        return self._do(valkey_calls.resume(uaid, place))
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         """See ``Store.detach``."""

@@ -86,9 +86,9 @@ def attach(uaid: Uaid, place: Place, wakeup: bytes | None) -> Call:
     return Call(agent_key(uaid), _words("attach", *_sitting(place, wakeup)), _read_seating)
 
 
-def resume(uaid: Uaid, place: Place, renewed: Place) -> Call:
+def resume(uaid: Uaid, place: Place) -> Call:
     """See ``Store.resume``."""
-    words = _words("resume", _spell_place(place), _spell_place(renewed))
+    words = _words("resume", _spell_place(place))
     # No promise: agents hear what was accepted also while nothing new can be, and a seat that is lost heals.
     return Call(agent_key(uaid), words, _read_seating, is_promise=False)
 

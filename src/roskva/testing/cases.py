@@ -42,7 +42,7 @@ async def versions(store: Store) -> dict[ChannelId, tuple[int, int]]:
 
 async def pending_versions(store: Store) -> dict[ChannelId, int]:
     """Read the agent's pending channels; it sits here then, unless elsewhere."""
-    channels = (await known(store.resume(AGENT, HERE, HERE))).channels
+    channels = (await known(store.resume(AGENT, HERE))).channels
     return {name: channel.version for name, channel in channels.items()}
 
 

@@ -30,7 +30,7 @@ async def unknown_agent_is_not_made(store: Store, clock: FakeClock) -> None:
     expect(await store.attach(AGENT, HERE, b"{}"), None)
     expect(await store.register(AGENT, CHANNEL, CHANNEL, LIMIT), Registration.UNKNOWN)
     expect(await store.advance(AGENT, CHANNEL, 1), None)
-    expect(await store.resume(AGENT, HERE, HERE), None)
+    expect(await store.resume(AGENT, HERE), None)
     await store.ack(AGENT, [Ack(CHANNEL, 1)])
     await store.unregister(AGENT, CHANNEL)
     await store.detach(AGENT, HERE)
@@ -87,7 +87,7 @@ async def resume_seats_whom_nobody_seats(store: Store, clock: FakeClock) -> None
     await store.detach(AGENT, HERE)
     renewed = Place(HERE.node, 8)
     for _ in range(2):
-        expect(await store.resume(AGENT, HERE, renewed), ({CHANNEL: stored(5, 0)}, None))
+        expect(await store.resume(AGENT, renewed), ({CHANNEL: stored(5, 0)}, None))
         expect(await store.advance(AGENT, CHANNEL, 5), (5, CHANNEL, renewed))
 
 
@@ -96,18 +96,27 @@ async def resume_renews_the_seat(store: Store, clock: FakeClock) -> None:
     await settle_in(store)
     await store.advance(AGENT, CHANNEL, 5)
     renewed = Place(HERE.node, 8)
-    expect(await store.resume(AGENT, HERE, renewed), ({CHANNEL: stored(5, 0)}, None))
+    expect(await store.resume(AGENT, renewed), ({CHANNEL: stored(5, 0)}, None))
     await store.detach(AGENT, HERE)
     expect(await store.advance(AGENT, CHANNEL, 6), (6, CHANNEL, renewed))
 
 
 async def resume_spares_another_seat(store: Store, clock: FakeClock) -> None:
-    """An older connection doesn't take the seat of a newer one, and learns of it (§3.5)."""
+    """An older connection on another node doesn't take the seat of a newer one, and learns of it (§3.5)."""
     await settle_in(store)
     await store.advance(AGENT, CHANNEL, 5)
-    for other in (THERE, Place(HERE.node, 6), Place(NodeId(""), HERE.seat)):
-        expect(await store.resume(AGENT, other, Place(other.node, 9)), ({}, HERE))
+    for other in (THERE, Place(NodeId(""), HERE.seat)):
+        expect(await store.resume(AGENT, other), ({}, HERE))
     expect(await store.advance(AGENT, CHANNEL, 6), (6, CHANNEL, HERE))
+
+
+async def resume_takes_any_seat_of_its_node(store: Store, clock: FakeClock) -> None:
+    """A node knows best who sits there: it need not know which of its calls took effect before."""
+    await settle_in(store)
+    await store.advance(AGENT, CHANNEL, 5)
+    for number in (9, 6):
+        expect(await store.resume(AGENT, Place(HERE.node, number)), ({CHANNEL: stored(5, 0)}, None))
+        expect(await store.advance(AGENT, CHANNEL, 5), (5, CHANNEL, Place(HERE.node, number)))
 
 
 async def resume_wakes_no_forgotten(store: Store, clock: FakeClock) -> None:
@@ -115,7 +124,7 @@ async def resume_wakes_no_forgotten(store: Store, clock: FakeClock) -> None:
     await settle_in(store)
     await store.detach(AGENT, HERE)
     clock.advance(UNSEEN_SECONDS)
-    expect(await store.resume(AGENT, HERE, HERE), None)
+    expect(await store.resume(AGENT, HERE), None)
     expect(await store.attach(AGENT, HERE), None)
 
 
@@ -167,7 +176,7 @@ async def unseen_agent_is_forgotten(store: Store, clock: FakeClock) -> None:
     expect(await store.advance(AGENT, CHANNEL, 2), (2, CHANNEL, None))
     clock.advance(1)
     expect(await store.advance(AGENT, CHANNEL, 3), None)
-    expect(await store.resume(AGENT, HERE, HERE), None)
+    expect(await store.resume(AGENT, HERE), None)
     expect(await store.register(AGENT, CHANNEL, CHANNEL, LIMIT), Registration.UNKNOWN)
     expect(await store.attach(AGENT, HERE), None)
 
@@ -238,6 +247,7 @@ CASES: tuple[Case, ...] = (
     resume_seats_whom_nobody_seats,
     resume_renews_the_seat,
     resume_spares_another_seat,
+    resume_takes_any_seat_of_its_node,
     resume_wakes_no_forgotten,
     detach_clears_its_seat,
     detach_spares_another_seat,

@@ -29,7 +29,7 @@ async def register_again_spells_anew(store: Store, clock: FakeClock) -> None:
     spelling = CHANNEL.replace("-", "")
     for again in (spelling, spelling, CHANNEL, spelling):
         expect(await store.register(AGENT, CHANNEL, again, LIMIT), Registration.DONE)
-    expect(await store.resume(AGENT, HERE, HERE), ({CHANNEL: stored(5, 0, spelling)}, None))
+    expect(await store.resume(AGENT, HERE), ({CHANNEL: stored(5, 0, spelling)}, None))
     expect(await store.advance(AGENT, CHANNEL, 6), (6, spelling, HERE))
 
 

@@ -111,7 +111,7 @@ async def calls_of_a_turn_keep_their_order(store: Store, clock: FakeClock) -> No
         store.advance(AGENT, CHANNEL, 5),
         store.ack(AGENT, [Ack(CHANNEL, 5)]),
         store.advance(AGENT, CHANNEL, 7),
-        store.resume(AGENT, HERE, HERE),
+        store.resume(AGENT, HERE),
         store.unregister(AGENT, CHANNEL),
         store.advance(AGENT, CHANNEL, 9),
         store.register(AGENT, CHANNEL, CHANNEL, LIMIT),

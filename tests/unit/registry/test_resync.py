@@ -9,6 +9,7 @@ import pytest
 from roskva.errors import StoreError
 from roskva.registry.presence import Enrolled, Presence
 from roskva.registry.resync import AT_A_TIME, FORGOTTEN, Resync
+from roskva.store.base import Seating
 from roskva.types import Place, Uaid, Update
 from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, OTHER, THERE, A, B, FakeSeat
@@ -177,16 +178,45 @@ def test_all_are_asked_a_few_at_a_time() -> None:
 
 
 def test_a_broken_store_is_told() -> None:
-    """Whoever runs it may try again."""
+    """Whoever runs it may try again, and nobody is closed for it."""
 
     async def scenario() -> None:
         desk = Desk()
         await desk.open()
-        desk.presence.enter(OTHER, FakeSeat(8))
+        await desk.store.advance(AGENT, A, 5)
         desk.store.fail("resume")
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                await desk.resync.run()
+        desk.store.mend()
+        assert await desk.resync.run() == 1
+        assert desk.seat.heard == [Update(A, 5, "a")]
+        assert (desk.seat.displaced, desk.seat.closed_with) == (0, None)
+
+    asyncio.run(scenario())
+
+
+def test_who_can_be_asked_for_is() -> None:
+    """A part of the store that doesn't answer keeps nobody of the other parts waiting, however many they are."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        others = [Uaid(number.to_bytes(16, "big")) for number in range(AT_A_TIME)]
+        for number, uaid in enumerate(others):
+            desk.presence.enter(uaid, FakeSeat(100 + number))
+        await desk.open()
+        await desk.store.advance(AGENT, A, 5)
+        resume = desk.store.resume
+        broken = StoreError("broken on purpose")
+
+        async def resume_some(uaid: Uaid, place: Place) -> Seating | None:
+            if uaid in others:
+                raise broken
+            return await resume(uaid, place)
+
+        desk.store.resume = resume_some  # type: ignore[method-assign]
         with pytest.raises(StoreError):
             await desk.resync.run()
-        desk.store.mend()
-        assert await desk.resync.run() == 2
+        assert desk.seat.heard == [Update(A, 5, "a")]
 
     asyncio.run(scenario())
