@@ -87,8 +87,6 @@ class Crowd(Protocol):
 
     tally: Tally
     ports: list[int]
-    is_still: bool
-    """Nobody registers more."""
 
 
 class Agent:

@@ -43,9 +43,10 @@ class _End(asyncio.Protocol):
         self._task = asyncio.create_task(self._dial())
 
     async def _dial(self) -> None:
-        assert self.other is not None
+        other = self.other
+        assert other is not None
         try:
-            await asyncio.get_running_loop().create_connection(lambda: self.other, REAL_HOST, self._link.port)  # type: ignore[arg-type, return-value]
+            await asyncio.get_running_loop().create_connection(lambda: other, REAL_HOST, self._link.port)
         except OSError:
             self.abort()
 
@@ -54,7 +55,7 @@ class _End(asyncio.Protocol):
         assert self.other is not None
         if self.other.transport is None:
             self.waiting.append(data)
-        else:
+        elif not self.other.transport.is_closing():
             self.other.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:

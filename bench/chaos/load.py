@@ -18,13 +18,13 @@ from typing import Any, Final
 from bench.chaos.agent import Agent, Channel, Tally
 from bench.chaos.publisher import Publisher
 from roskva import loop
+from roskva.bench.waiting import wait_until
 
 CONNECTIONS: Final = 64
 """Publishers' connections to one node at most: a node that hangs mustn't hold all PUTs."""
 
 MOST_CHANNELS: Final = 5
 BEAT: Final = 0.01
-LOOK: Final = 0.02
 
 Answer = dict[str, Any]
 
@@ -40,6 +40,7 @@ class Load:
         self._idle: list[list[Publisher]] = []
         self._busy: list[int] = []
         self._stop = asyncio.Event()
+        self._is_calm = False
         self._tasks: list[asyncio.Task[None]] = []
 
     # Commands
@@ -54,13 +55,14 @@ class Load:
             agent.connect()
             if number % 50 == 0:
                 await asyncio.sleep(0.02)
-        await self._wait_until(self._is_everybody_ready, 60.0)
+        await wait_until(self._is_everybody_ready, 60.0)
         self.channels = [channel for agent in self.agents for channel in agent.channels.values()]
         return {"away": self._away()}
 
     async def begin(self, rate: float, reconnects: float, registers: float) -> Answer:
         """PUT at a rate from now on, while so many agents a second reconnect, and so many register a channel more."""
         self._stop.clear()
+        self._is_calm = False
         self.tally = Tally()
         self._tasks = [
             asyncio.create_task(self._steadily(rate, self._publish)),
@@ -70,7 +72,11 @@ class Load:
         return {}
 
     async def heal(self, within: float) -> Answer:
-        """Tell when all are back and know what was accepted before now; the load goes on."""
+        """Tell when all are back and know what was accepted before now; PUTs go on.
+
+        Nobody reconnects from now on: who is deaf must be found out by the nodes.
+        """
+        self._is_calm = True
         began_at = time.monotonic()
         owed = {channel: channel.accepted for channel in self.channels if channel.is_stale}
         missing = {agent for agent in self.agents if not agent.is_ready}
@@ -82,14 +88,14 @@ class Load:
                 del owed[channel]
             return not owed and not missing
 
-        await self._wait_until(is_healed, within)
+        await wait_until(is_healed, within)
         return {"seconds": time.monotonic() - began_at, "stale": _describe(owed), "away": len(missing)}
 
     async def end(self, within: float) -> Answer:
         """PUT no more; wait until all is answered and everybody knows all, and tell what was seen."""
         self._stop.set()
         await asyncio.gather(*self._tasks)
-        await self._wait_until(lambda: self._is_answered() and self._is_everybody_ready() and not self._stale(), within)
+        await wait_until(lambda: self._is_answered() and self._is_everybody_ready() and not self._stale(), within)
         return {"tally": dataclasses.asdict(self.tally), "stale": _describe(self._stale()), "away": self._away()}
 
     async def probe(self, within: float) -> Answer:
@@ -105,7 +111,7 @@ class Load:
                     self._put(channel)
             await asyncio.sleep(BEAT)
             owed = [channel for channel in owed if channel.accepted <= marks[channel]]
-        await self._wait_until(lambda: self._is_answered() and not self._stale(), within)
+        await wait_until(lambda: self._is_answered() and not self._stale(), within)
         return {"refused": len(owed), "stale": _describe(self._stale()), "tally": dataclasses.asdict(self.tally)}
 
     async def reunite(self, within: float) -> Answer:
@@ -115,7 +121,7 @@ class Load:
             agent.leave()
             if number % 50 == 0:
                 await asyncio.sleep(0.02)
-        await self._wait_until(lambda: self._is_everybody_ready() and not self._stale(), within)
+        await wait_until(lambda: self._is_everybody_ready() and not self._stale(), within)
         return {"tally": dataclasses.asdict(self.tally), "stale": _describe(self._stale()), "away": self._away()}
 
     # From the publishers
@@ -183,7 +189,8 @@ class Load:
         connection.put(self.ports[node], channel, channel.newest)
 
     def _reconnect(self) -> None:
-        random.choice(self.agents).leave()
+        if not self._is_calm:
+            random.choice(self.agents).leave()
 
     def _register(self) -> None:
         agent = random.choice(self.agents)
@@ -203,11 +210,6 @@ class Load:
 
     def _stale(self) -> list[Channel]:
         return [channel for channel in self.channels if channel.is_stale]
-
-    async def _wait_until(self, condition: Callable[[], bool], within: float) -> None:
-        ends_at = time.monotonic() + within
-        while not condition() and time.monotonic() < ends_at:
-            await asyncio.sleep(LOOK)
 
 
 def _make_name() -> bytes:

@@ -67,7 +67,7 @@ class PlainServer:
         await socket.send(json.dumps({"messageType": "hello", "uaid": str(uuid.UUID(bytes=uaid)), "status": 200}))
         # Online BEFORE the store is read: what is PUT meanwhile comes twice rather than never.
         self._online[uaid] = socket
-        seating = await self._store.resume(uaid, place, place) if known else None
+        seating = await self._store.resume(uaid, place) if known else None
         if seating is not None and seating.channels:
             await _notify(socket, {channel: stored.version for channel, stored in seating.channels.items()})
         return uaid

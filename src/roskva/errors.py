@@ -5,7 +5,8 @@ RoskvaError
 ├── StoreError             the store can't answer now; repeating is safe
 │   ├── StoreTimeoutError  it did not answer in time; the call may still take effect
 │   ├── StoreBusyError     too many calls wait for it already
-│   └── StoreDownError     it failed too often, and is left alone for some seconds
+│   ├── StoreDownError     it failed too often, and is left alone for some seconds
+│   └── HintError          what is stored may not have been told to the agent's node
 ├── AgentError             the agent broke the protocol
 │   ├── MalformedError     not a JSON object
 │   └── InvalidCommandError  an object that makes no valid message
@@ -57,6 +58,10 @@ class StoreBusyError(StoreError):
 
 class StoreDownError(StoreError):
     """The store failed too often, and is left alone for some seconds; this call was not begun."""
+
+
+class HintError(StoreError):
+    """What is stored may not have been told to the node where the agent sits; repeating is safe."""
 
 
 class AgentError(RoskvaError):

@@ -184,6 +184,16 @@ class ValkeyCluster:
             node.close()
 
 
+def hand_over(cluster: ValkeyCluster, key: bytes) -> None:
+    """Let the replica of the primary that serves a key take its place in order, and wait until it has."""
+    before = cluster.primary_of(key)
+    [replica] = [
+        node for node in cluster.nodes if node.info("replication").get("master_port") == str(before.address.port)
+    ]
+    replica.ask("CLUSTER", "FAILOVER")
+    wait_until(lambda: before.info("replication")["role"] == "slave")
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until something outside this process has come true."""
     ends_at = time.monotonic() + PATIENCE

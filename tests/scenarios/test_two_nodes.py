@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from roskva.errors import StoreError
 from roskva.server import bus
 from roskva.store.valkey import ValkeyStore
 from tests.kit.agent import update
 from tests.kit.node import Server, run, running
-from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess
+from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, hand_over, running_cluster
 from tests.kit.valkey import running as running_valkey
 from tests.kit.waiting import wait_until
 
@@ -122,6 +123,48 @@ def test_what_was_published_while_a_node_was_deaf_arrives(monkeypatch: pytest.Mo
 
     with running_valkey() as valkey:
         run(main(valkey))
+
+
+def test_a_put_whose_hint_may_be_lost_comes_again(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyProcess) -> None:
+    """§1: a node that can't tell the agent's node answers 503, though the update is stored; repeated, it arrives."""
+    valkey.clear()
+
+    async def lose(*args: object) -> list[int]:
+        raise StoreError("broken on purpose")
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there), there.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            with monkeypatch.context() as broken:
+                broken.setattr(bus, "publish", lose)
+                assert (await here.put(at(here, endpoint), 5)).status == 503
+            assert (await here.put(at(here, endpoint), 5)).status == 200
+            assert await agent.updates() == [update(5)]
+
+    run(main())
+
+
+def test_the_bus_follows_a_primary_that_hands_over() -> None:
+    """A primary that has become a replica goes on taking subscribers and messages: all is heard nevertheless."""
+
+    async def main(cluster: ValkeyCluster) -> None:
+        async with nodes(cluster) as (here, there), there.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            await asyncio.to_thread(hand_over, cluster, f"roskva:{there.node.node_id}".encode())
+            for version in range(1, 5):
+                losses = there.node.shell.counts.bus_losses
+                assert (await here.put(at(here, endpoint), version)).status in (200, 202)
+                assert await agent.updates() == [update(version)]
+                await agent.ack(update(version))
+                if version == 1:
+                    await wait_until(lambda: there.node.shell.counts.bus_losses > losses)  # noqa: B023
+            assert there.node._bus is not None
+            assert there.node._bus.is_open
+
+    with running_cluster() as cluster:
+        run(main(cluster))
 
 
 def test_a_hint_that_may_be_lost_is_not_accepted() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from roskva.errors import StoreError
 from roskva.store.valkey_cluster import Cluster
+from roskva.store.valkey_connection import Address
 from roskva.store.valkey_pubsub import publish, subscribe
+from roskva.store.valkey_topology import slot_of
 from tests.kit.slots import Move
 from tests.kit.valkey import Servers, ValkeyCluster, running
 from tests.stores._helpers import run
@@ -65,6 +67,49 @@ def test_moved_channel_is_lost_and_found(valkey_cluster: ValkeyCluster) -> None:
                 assert await publish(one, CHANNEL, [b"b"]) == [1]
                 assert [await heard.get(), await heard.get()] == [b"a", b"b"]
                 again.close()
+
+    run(main())
+
+
+def mistake_replica(servers: ValkeyCluster, cluster: Cluster) -> Address:
+    """Let somebody take a replica for who serves the channel, as after a failover; returns who does."""
+    primary = cluster.owner(CHANNEL)
+    [replica] = [node for node in servers.nodes if node.info("replication").get("master_port") == str(primary.port)]
+    cluster.move(slot_of(CHANNEL), replica.address)
+    return primary
+
+
+def test_a_replica_is_not_believed_that_nobody_hears(valkey_cluster: ValkeyCluster) -> None:
+    """A replica takes messages and counts its own subscribers: whoever still takes it for the primary looks again."""
+
+    async def main() -> None:
+        async with opened(valkey_cluster) as one, opened(valkey_cluster) as other:
+            heard: asyncio.Queue[bytes] = asyncio.Queue()
+            subscription = await subscribe(other, CHANNEL, heard.put_nowait, lambda: None)
+            primary = mistake_replica(valkey_cluster, one)
+            assert one.owner(CHANNEL) != primary
+            assert await publish(one, CHANNEL, [b"a"]) == [1]
+            assert one.owner(CHANNEL) == primary
+            assert await heard.get() == b"a"
+            await subscription.ping(other)
+            subscription.close()
+
+    run(main())
+
+
+def test_a_subscription_at_a_replica_is_no_way(valkey_cluster: ValkeyCluster) -> None:
+    """A replica takes subscribers whom publishers elsewhere don't count: whoever subscribed there finds it out."""
+
+    async def main() -> None:
+        async with opened(valkey_cluster) as one, opened(valkey_cluster) as other:
+            mistake_replica(valkey_cluster, other)
+            subscription = await subscribe(other, CHANNEL, lambda message: None, lambda: None)
+            await subscription.ping(other)
+            assert await publish(one, CHANNEL, [b"a"]) == [0]
+            await other.look()
+            with pytest.raises(StoreError, match="serves the channel now"):
+                await subscription.ping(other)
+            subscription.close()
 
     run(main())
 

@@ -12,7 +12,7 @@ class Courier(Protocol):
         """Carry the update to the node of ``place``; False if surely nobody took it, so the seat can be cleared.
 
         Raises:
-            StoreError: It may be lost; repeating is safe.
+            HintError: It may be lost; repeating is safe.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Own the way between nodes: hints over Valkey's sharded pub/sub, one channel a node.
 
-A hint is no promise. What this file promises instead: a hint that may be lost is told to its sender (``StoreError``,
+A hint is no promise. What this file promises instead: a hint that may be lost is told to its sender (``HintError``,
 so that a PUT answers 503 and comes again), or to its receiver (``resync`` after each loss of the subscription).
 What a hint means is the registry's.
 """
@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from roskva.errors import StoreError
+from roskva.errors import HintError, StoreError
 from roskva.server import log
 from roskva.server.metrics import Counts
 from roskva.state.backoff import Backoff
@@ -23,8 +23,8 @@ from roskva.types import ChannelId, NodeId, Place, Uaid, Update
 HINTS_A_MESSAGE: Final = 500
 """Beyond that a message would keep others waiting for long: about 60 KiB."""
 
-LOOK_INTERVAL: Final = 5.0
-"""Seconds between two pings of the subscription: as long a dead way may go unnoticed, and its timeout."""
+LOOK_INTERVAL: Final = 2.0
+"""Seconds between two pings of the subscription: as long, and its timeout, a dead way may go unnoticed."""
 
 RESYNC_INTERVAL: Final = 3600.0
 """Seconds between two times that every agent is asked for without a known loss: whatever nobody thought of heals by
@@ -93,8 +93,11 @@ class Bus:
     async def carry(self, place: Place, uaid: Uaid, update: Update) -> bool:
         """See ``Courier.carry``."""
         if self._closed:
-            raise StoreError("the node stops")
-        return bool(await self._way(place.node).submit(Hint(place, uaid, update)))
+            raise HintError("the node stops")
+        try:
+            return bool(await self._way(place.node).submit(Hint(place, uaid, update)))
+        except StoreError as error:
+            raise HintError(str(error)) from error
 
     def displace(self, place: Place, uaid: Uaid) -> None:
         """See ``Courier.displace``."""
@@ -200,10 +203,11 @@ class Bus:
 
     async def _ping(self) -> None:
         assert self._subscription is not None
+        assert self._cluster is not None
         try:
-            async with asyncio.timeout(LOOK_INTERVAL):
-                await self._subscription.ping()
-        except (StoreError, TimeoutError):
+            await self._subscription.ping(self._cluster)
+        except StoreError as error:
+            log.debug("bus_silent", error=error)
             self._subscription.close()
             self._lost.set()
 
@@ -230,6 +234,7 @@ class Bus:
                 log.debug("resync_waits", error=error)
                 backoff = backoff.after(0.0)
                 await asyncio.sleep(backoff.wait(random.random()))  # noqa: S311
+                await self._ping()
             else:
                 log.info("resynced", agents=agents)
                 return

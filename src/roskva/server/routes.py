@@ -10,7 +10,15 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from roskva.errors import GoneError, NoEndpointError, PublishError, StoreError, TooManyError, UnavailableError
+from roskva.errors import (
+    GoneError,
+    HintError,
+    NoEndpointError,
+    PublishError,
+    StoreError,
+    TooManyError,
+    UnavailableError,
+)
 from roskva.protocol.endpoint import Sealer, read_version
 from roskva.registry.matcher import Matcher, Published
 from roskva.server.clerk import UPDATE_PATH, Clerk
@@ -214,8 +222,12 @@ class PublicRoutes:
     async def _await_told(self, request: Request, telling: Coroutine[Any, Any, Published]) -> Response:
         try:
             return self._accept(request, await telling)
+        except HintError:
+            # Stored, but the agent may sit there and never hear of it: it must come again (§1).
+            self._shell.counts.store_errors += 1
+            return self._refuse(request, UnavailableError("the agent may not have been told, try again"))
         except StoreError:
-            # The update is stored all the same.
+            # Nobody sits there, and the seat could not be cleared: the update is stored all the same.
             self._shell.counts.store_errors += 1
             return self._accept(request, Published.STORED)
 

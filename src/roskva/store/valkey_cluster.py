@@ -144,6 +144,15 @@ class Cluster:
             self._looking.add_done_callback(self._looked)
         await asyncio.shield(self._looking)
 
+    async def serves(self, address: Address, key: bytes) -> bool:
+        """Look again whether somebody serves a key; others are asked first, as it may be the last to know.
+
+        Raises:
+            StoreError: nobody tells.
+        """
+        await self._look(last=address)
+        return self.owner(key) == address
+
     async def aclose(self) -> None:
         """Let go of all connections."""
         tasks = [task for task in (self._watch, self._looking, *self._connecting.values()) if task is not None]
@@ -187,9 +196,9 @@ class Cluster:
                 self.doubt()
             await asyncio.sleep(LOOK_PAUSE)
 
-    async def _look(self) -> None:
+    async def _look(self, last: Address | None = None) -> None:
         reasons = []
-        for address in self._whom_to_ask():
+        for address in sorted(self._whom_to_ask(), key=lambda address: address == last):
             try:
                 async with asyncio.timeout(LOOK_TIMEOUT):
                     topology = await self._ask(address)

@@ -21,6 +21,7 @@ class Subscription:
     def __init__(self, on_message: Callable[[bytes], object], on_lost: Callable[[], object]) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
+        self._channel = b""
         self._connection: Connection | None = None
 
     def close(self) -> None:
@@ -29,14 +30,20 @@ class Subscription:
         if connection is not None:
             connection.abort("closed")
 
-    async def ping(self) -> None:
-        """Prove that the way is open.
+    async def ping(self, cluster: Cluster) -> None:
+        """Prove that the way is open, and leads to who serves the channel.
+
+        A replica takes subscribers as well, without a word; publishers at its primary don't count them, and hold
+        them for gone.
 
         Raises:
             StoreError: it isn't, or the answer is overdue.
         """
         if self._connection is None:
             raise StoreError("not subscribed")
+        owner = cluster.owner(self._channel)
+        if owner != self._connection.address:
+            raise StoreError(f"{owner} serves the channel now")
         await self._connection.ask([pack("PING")])
 
     async def begin(self, cluster: Cluster, channel: bytes, target: Address) -> Refusal | None:
@@ -54,7 +61,7 @@ class Subscription:
         if isinstance(reply, Refusal):
             connection.abort("it refuses")
             return reply
-        self._connection = connection
+        self._channel, self._connection = channel, connection
         return None
 
     def _take(self, push: list[Reply]) -> None:
@@ -99,6 +106,8 @@ async def subscribe(
 async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -> list[int]:
     """Publish messages together; returns how many received each. A redirect may let some be carried twice.
 
+    None means none: a replica takes messages as well, and passes them on, but counts its own subscribers only.
+
     Raises:
         StoreError: some may have been carried all the same.
     """
@@ -108,9 +117,12 @@ async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -
         connection = await cluster.connection(target)
         replies = await connection.ask(commands)
         refusal = next((reply for reply in replies if isinstance(reply, Refusal)), None)
-        if refusal is None:
+        if refusal is not None:
+            target = _follow(cluster, refusal, target)
+        elif all(replies) or await cluster.serves(target, channel):
             return replies
-        target = _follow(cluster, refusal, target)
+        else:
+            target = cluster.owner(channel)
     raise _unserved(channel)
 
 

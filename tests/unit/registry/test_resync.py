@@ -12,7 +12,7 @@ from roskva.registry.resync import AT_A_TIME, FORGOTTEN, Resync
 from roskva.store.base import Seating
 from roskva.types import Place, Uaid, Update
 from tests.kit.stores import GatedStore
-from tests.unit.registry._helpers import AGENT, HERE, OTHER, THERE, A, B, FakeSeat
+from tests.unit.registry._helpers import AGENT, HERE, THERE, A, B, FakeSeat
 
 
 class Desk:
