@@ -128,6 +128,28 @@ def test_overdue_commit_fails_all() -> None:
     run(main(), clock)
 
 
+def test_an_overdue_answer_is_none() -> None:
+    """A process that slept finds the answer before it finds that it's late: what is so old is told to nobody."""
+
+    async def main() -> None:
+        backend = Backend()
+        late = backend.batch.submit("a")
+        await turns()
+        clock.advance(TIMEOUT)
+        backend.answer()
+        with pytest.raises(StoreTimeoutError):
+            await late
+        await turns()
+        clock.advance(FIRST_WAIT)
+        served = backend.batch.submit("b")
+        await turns()
+        backend.answer()
+        assert await served == "B"
+
+    clock = FakeClock()
+    run(main(), clock)
+
+
 @pytest.mark.parametrize("late", ["answer", "fail"])
 def test_service_resumes_by_itself(late: str) -> None:
     """When the stuck commit came back, with results or not, calls are served again, but not those that failed."""

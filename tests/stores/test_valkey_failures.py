@@ -97,6 +97,43 @@ def test_silent_replica_is_waited_for_a_second(replicas: int | None) -> None:
         run(main(primary, replica))
 
 
+def test_what_failed_takes_no_effect_later() -> None:
+    """A call that timed out is taken back: it must not undo, when Valkey wakes up, what was done by another way."""
+
+    async def main(primary: ValkeyProcess) -> None:
+        async with opened(primary.deployment) as store, opened(primary.deployment) as other:
+            await settle_in(store)
+            with stopped(primary):
+                for call in (lambda: store.unregister(AGENT, CHANNEL), other.check):
+                    with pytest.raises(StoreError):
+                        await call()
+            await wait_served(other)
+            assert await other.advance(AGENT, CHANNEL, 1) == (1, CHANNEL, HERE)
+
+    with running() as primary:
+        run(main(primary))
+
+
+def test_a_clock_that_was_set_costs_a_connection() -> None:
+    """When the server's clock jumps ahead, calls look late, and are refused, until a new connection has read it."""
+
+    async def main(primary: ValkeyProcess) -> None:
+        async with opened(primary.deployment) as store:
+            await settle_in(store)
+            connection = store._cluster.connected(primary.address)
+            assert connection is not None
+            connection._ahead -= 3600
+            with pytest.raises(StoreError, match="nobody waits"):
+                await store.advance(AGENT, CHANNEL, 1)
+            assert await store.advance(AGENT, CHANNEL, 1) == (1, CHANNEL, HERE)
+
+    with running() as primary:
+        run(main(primary))
+
+    with running() as primary:
+        run(main(primary))
+
+
 def test_repeat_by_another_node_waits_too() -> None:
     """A version that is stored already, but on no replica, isn't accepted from another connection either."""
 

@@ -103,6 +103,8 @@ class Batch(Generic[Call]):
 
     def answer(self, results: Iterable[object]) -> None:
         """Deliver the results of the commit under way, in the order of its calls; a StoreError fails its call alone."""
+        if self._deadline is not None and self._loop.time() >= self._deadline.when():
+            self._expire()  # this process slept: its timer comes after its sockets
         if not self._stuck:  # else it says nothing about the next: that has to come in time
             succeeded = [_settle(future, result) for future, result in zip(self._flying, results, strict=True)]
             if any(succeeded):
@@ -162,7 +164,9 @@ class Batch(Generic[Call]):
 
     def _expire(self) -> None:
         self._stuck = True
-        self._deadline = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         overdue, self._flying = self._flying + self._futures, []
         self._calls, self._futures = [], []
         _fail(overdue, StoreTimeoutError, f"no answer from the store in {self._timeout:g} s")

@@ -53,7 +53,7 @@ end
 
 -- An agent as it is; without a seat (nil) if it isn't there, is too old, or of a former epoch.
 local function open(key, epoch, now)
-  local agent = { key = key, epoch = epoch, now = tonumber(now) or tonumber(redis.call('TIME')[1]) }
+  local agent = { key = key, epoch = epoch, now = tonumber(now) }
   local meta = redis.call('HGET', key, 'm')
   if not meta then return agent end
   local found, seat = meta:match('^(%d+) (.*)$')
@@ -249,12 +249,17 @@ function calls.bump(agent, args, first)
   return true
 end
 
--- KEYS: the agent. ARGV: the epoch, the second or '' for the engine's own, then each call: its name, the number
--- of its arguments, and those.
+-- KEYS: the agent. ARGV: the epoch, the second or '' for the engine's own, the millisecond of the engine's clock until
+-- which anybody waits for the answer, then each call: its name, the number of its arguments, and those.
 redis.register_function('@name@', function(keys, args)
-  local agent = open(keys[1], args[1], args[2])
+  local time = redis.call('TIME')
+  -- Whoever asked was told that it failed, and may have done something else since: it must not be undone.
+  if time[1] * 1000 + time[2] / 1000 > tonumber(args[3]) then
+    return redis.error_reply('LATE nobody waits for the answer any more')
+  end
+  local agent = open(keys[1], args[1], args[2] == '' and time[1] or args[2])
   if agent.error then return agent.error end
-  local answers, at = {}, 3
+  local answers, at = {}, 4
   while args[at] do
     local last = at + 1 + args[at + 1]
     answers[#answers + 1] = calls[args[at]](agent, args, at + 2, last)

@@ -51,15 +51,16 @@ class Functions(NamedTuple):
         """The command that loads them."""
         return pack("FUNCTION", "LOAD", self.source)
 
-    def call(self, calls: Sequence[Call], epoch: int, now: str) -> bytes:
+    def call(self, calls: Sequence[Call], epoch: int, now: str, until: int) -> bytes:
         """Spell the command that makes calls of one agent, in their order.
 
         Args:
             calls: of one key.
             epoch: as last told by the store; 0 before.
             now: Unix seconds; "" for the engine's own.
+            until: milliseconds of the engine's clock; later they are refused.
         """
-        words: list[Part] = ["FCALL", self.name, 1, calls[0].key, epoch, now]
+        words: list[Part] = ["FCALL", self.name, 1, calls[0].key, epoch, now, until]
         for call in calls:
             words += call.words
         return pack(*words)

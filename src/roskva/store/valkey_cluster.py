@@ -118,6 +118,12 @@ class Cluster:
             task.add_done_callback(self._connected)
         return await asyncio.shield(task)
 
+    def drop(self, address: Address) -> None:
+        """End the connection there: its server's clock isn't as it was; the next connection reads it anew."""
+        connection = self._connections.get(address)
+        if connection is not None:
+            connection.abort("the server's clock was set")
+
     async def connection_apart(
         self,
         address: Address,

@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_ahead",
         "_asked",
         "_loop",
         "_lost",
@@ -102,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._reader = hiredis.Reader(replyError=Refusal, notEnoughData=_MORE)
         self._asked: deque[_Asked] = deque()
+        self._ahead = 0.0
         self._lost: str | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -110,6 +112,26 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Tell whether commands can be sent."""
         return self._transport is not None and self._lost is None
+
+    @property
+    def answers_until(self) -> int:
+        """Tell until when an answer to what is asked now would be heard, in milliseconds of the server's clock."""
+        return int((self._loop.time() + self._ahead + self._timeout) * 1000)
+
+    async def greet(self, access: Access) -> None:
+        """Log in, and read the server's clock.
+
+        Raises:
+            StoreError: it refuses us, or is lost.
+        """
+        asked_at = self._loop.time()
+        replies = await self.ask(_greeting(access))
+        for reply in replies:
+            if isinstance(reply, Refusal):
+                raise StoreError(f"{self.address} refuses us: {reply}")
+        seconds, microseconds = map(int, replies[-1])
+        # From when it was asked: its clock is at most as far ahead, so nothing is held for late that isn't.
+        self._ahead = seconds + microseconds / 1e6 - asked_at
 
     def ask(self, commands: Sequence[bytes]) -> asyncio.Future[list[Reply]]:
         """Send packed commands together; the future gets as many replies, refusals among them.
@@ -219,9 +241,7 @@ async def connect(
     try:
         async with asyncio.timeout(timeout):
             await loop.create_connection(lambda: connection, address.host, address.port, ssl=access.tls)
-            for reply in await connection.ask(_greeting(access)):
-                if isinstance(reply, Refusal):
-                    raise StoreError(f"{address} refuses us: {reply}")
+            await connection.greet(access)
     except BaseException as error:
         connection.abort("given up")
         if isinstance(error, TimeoutError):
@@ -244,6 +264,7 @@ def _greeting(access: Access) -> list[bytes]:
     greeting = [pack(*words, "SETNAME", "roskva")]
     if access.database:
         greeting.append(pack("SELECT", access.database))
+    greeting.append(pack("TIME"))
     return greeting
 
 

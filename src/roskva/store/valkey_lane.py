@@ -31,12 +31,11 @@ class _Group:
     A command for each call would leave their order to luck: one may be redirected, and the next one served.
     """
 
-    __slots__ = ("calls", "command", "is_asking", "numbers", "refusal", "target")
+    __slots__ = ("calls", "is_asking", "numbers", "refusal", "target")
 
     def __init__(self, target: Address) -> None:
         self.calls: list[Call] = []
         self.numbers: list[int] = []
-        self.command = b""
         self.target = target
         # Before a slot has moved, its next owner serves only who says ASKING, each time.
         self.is_asking = False
@@ -48,9 +47,11 @@ class _Group:
 
 
 class _Commit:
-    __slots__ = ("groups", "results")
+    __slots__ = ("epoch", "groups", "now", "results")
 
-    def __init__(self, calls: Sequence[Call], target: Address) -> None:
+    def __init__(self, calls: Sequence[Call], target: Address, epoch: int, now: str) -> None:
+        self.epoch = epoch
+        self.now = now
         groups: dict[bytes, _Group] = {}
         for number, call in enumerate(calls):
             group = groups.get(call.key)
@@ -121,16 +122,13 @@ class Lane:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def _send(self, calls: list[Call]) -> None:
-        commit = _Commit(calls, self._address)
-        epoch, now = self._moment()
-        for group in commit.groups:
-            group.command = self._functions.call(group.calls, epoch, now)
+        commit = _Commit(calls, self._address, *self._moment())
         connection = self._cluster.connected(self._address)
         if connection is None:
             self._spawn(self._finish(commit, commit.groups))
             return
         # The usual way needs no task.
-        commands, wanted = self._spell(commit.groups, self._address)
+        commands, wanted = self._spell(commit, commit.groups, connection)
         connection.ask(commands).add_done_callback(lambda replies: self._take(commit, wanted, replies))
 
     def _take(self, commit: _Commit, wanted: int, future: asyncio.Future[list[Reply]]) -> None:
@@ -144,15 +142,16 @@ class Lane:
         else:
             self._batch.answer(commit.results)
 
-    def _spell(self, groups: Sequence[_Group], target: Address) -> tuple[list[bytes], int]:
+    def _spell(self, commit: _Commit, groups: Sequence[_Group], connection: Connection) -> tuple[list[bytes], int]:
         """Spell what to send, and how many replicas must have it."""
         is_asking = groups[0].is_asking
+        until = connection.answers_until
         commands = []
         for group in groups:
             if is_asking:
                 commands.append(_ASKING)
-            commands.append(group.command)
-        wanted = self._cluster.wanted_replicas(target) if any(group.is_promise for group in groups) else 0
+            commands.append(self._functions.call(group.calls, commit.epoch, commit.now, until))
+        wanted = self._cluster.wanted_replicas(connection.address) if any(group.is_promise for group in groups) else 0
         if wanted:
             # One for all: it covers what this connection wrote before.
             commands.append(pack("WAIT", wanted, self._wait_ms))
@@ -194,7 +193,7 @@ class Lane:
             connection = await self._cluster.connection(target)
             if any(group.refusal is not None and _is_unknown(group.refusal) for group in groups):
                 await self._load(connection)
-            commands, wanted = self._spell(groups, target)
+            commands, wanted = self._spell(commit, groups, connection)
             replies = await connection.ask(commands)
         except StoreError as error:
             self._cluster.doubt()
@@ -226,6 +225,8 @@ class Lane:
                     self._cluster.doubt()
                     if kind == "LATEREPOCH":
                         self._on_later_epoch()
+                    elif kind == "LATE":
+                        self._cluster.drop(group.target)
         return again
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
