@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bench.chaos.link import Network
 from tests.kit.process import ServerProcess
-from tests.kit.valkey import ValkeyCluster, ValkeyProcess
+from tests.kit.valkey import NODE_TIMEOUT_MS, ValkeyCluster, ValkeyProcess
 
 NODES: Final = 3
 _LINE_LIMIT: Final = 16 * 1024 * 1024
@@ -69,7 +69,9 @@ async def set_up(agents: int) -> AsyncIterator[Stage]:
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         # Whoever a node is redirected to is on the host that it asked: see link.py.
-        cluster = ValkeyCluster("--cluster-preferred-endpoint-type", "unknown-endpoint", replicas=1)
+        cluster = ValkeyCluster(
+            "--cluster-preferred-endpoint-type", "unknown-endpoint", replicas=1, node_timeout_ms=NODE_TIMEOUT_MS
+        )
         stack.callback(cluster.close)
         await asyncio.to_thread(cluster.start)
         ports = [node.address.port for node in cluster.nodes]
