@@ -76,6 +76,13 @@ def quick_cases_near(kind: type[Saboteur]) -> list[Case]:
     return [case for case in load_cases() if case.area in areas and not case.slow]
 
 
+def cases_for(kind: type[Saboteur]) -> list[Case]:
+    """Return all cases, but those that take seconds only for a saboteur that should fail one of them."""
+    cases = load_cases()
+    is_slow = any(case.slow and case.id in kind.fails for case in cases)
+    return [case for case in cases if is_slow or not case.slow]
+
+
 async def wrong_of(kinds: Sequence[type[Saboteur]], choose: Callable[[type[Saboteur]], list[Case]]) -> dict[str, str]:
     """Run saboteurs, a few side by side, and tell what each fails beyond its word (``+``) or short of it (``-``)."""
     turns = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -95,7 +102,7 @@ async def wrong_of(kinds: Sequence[type[Saboteur]], choose: Callable[[type[Sabot
 async def _tell(words: list[str]) -> None:
     """Print what saboteurs (those named, or all; ``SmallServer`` is none) fail beyond or short of their word."""
     kinds = [kind for kind in load_saboteurs() if not words or kind.__name__ in words]
-    wrong = await wrong_of(kinds, lambda _: load_cases())
+    wrong = await wrong_of(kinds, cases_for)
     if not words or SmallServer.__name__ in words:
         wrong |= {f"SmallServer + {name}": seen for name, seen in (await failed_by(SmallServer)).items()}
     sys.stdout.writelines(f"{line}: {seen}\n" for line, seen in sorted(wrong.items()))

@@ -11,6 +11,7 @@ import pytest
 
 from roskva.conformance.cases import load_cases
 from tests.conformance.saboteurs.module import RefusesMalformedUaids
+from tests.kit.certificate import make_certificate
 from tests.kit.process import ROSKVA, serving
 
 PATIENCE = 110.0
@@ -91,6 +92,17 @@ def test_several_addresses_take_turns(tmp_path: Path) -> None:
         only = ("--only", "module.*")
         assert Conform(server.url, *only).code == 1
         assert Conform(server.url, other, *only, "--http", f"http://127.0.0.1:{server.port}/").code == 0
+
+
+def test_a_server_with_tls(tmp_path: Path) -> None:
+    """A certificate that nobody vouches for can be accepted; without that it counts as out of reach."""
+    certificate, key = make_certificate(tmp_path, "one")
+    only = ("--only", "module.*")
+    with serving(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key)) as server:
+        url = server.url.replace("ws:", "wss:")
+        assert Conform(url, *only).code == 2
+        conform = Conform(url, *only, "--insecure")
+    assert conform.code == 0, conform.told
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/", "ws://nobody.invalid/"])

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from roskva.conformance.cases import load_cases
-from tests.conformance.saboteur import load_saboteurs, wrong_of
+from tests.conformance.saboteur import cases_for, load_saboteurs, wrong_of
 
 PARTS = 16
 
@@ -13,4 +12,4 @@ PARTS = 16
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_saboteur_fails_exactly_its_cases(part: int) -> None:
     """A server with one rule broken fails the cases of that rule and no other."""
-    assert asyncio.run(wrong_of(load_saboteurs()[part::PARTS], lambda _: load_cases())) == {}
+    assert asyncio.run(wrong_of(load_saboteurs()[part::PARTS], cases_for)) == {}

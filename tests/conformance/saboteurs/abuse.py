@@ -89,7 +89,7 @@ class TheSilentShutOthersOut(Saboteur):
     """While 95 connections say nothing, no agent gets in."""
 
     handshake = _Counting
-    fails = frozenset({"abuse.11-many-connections", "abuse.11-silent-connections"})
+    fails = frozenset({"abuse.11-silent-connections"})
 
 
 class _Short(Conversation):

@@ -31,12 +31,12 @@ class _FrameAtOnce(FrameEngine):
     def receive(self, data: bytes) -> Iterator[str]:
         yield from super().receive(data)
         self.pieces = self.pieces + 1 if self.buffer else 0
-        if self.pieces > 20:
+        if self.pieces > 8:
             self.fail(1008, "a frame comes in too many pieces")
 
 
 class WantsAFrameInFewReads(Saboteur):
-    """A frame that comes in more than 20 pieces is closed upon."""
+    """A frame that comes in more than eight pieces is closed upon."""
 
     engine = _FrameAtOnce
     fails = frozenset({"abuse.11-slow-frame", "frames.2-byte-by-byte", "frames.2-long-head-byte-by-byte"})

@@ -31,6 +31,11 @@ class AckIsForTheConnection(Saboteur):
             "ack.8-codes",
             "ack.8-one-update-a-message",
             "resend.8-acked-when-sent-again",
+            "abuse.11-long-ack",
+            "hello.3-nothing-pending",
+            "put.7-lower-version-is-not-delivered",
+            "retention.10-channels-live-with-their-agent",
+            "retention.10-version-outlives-its-ack",
         }
     )
 
@@ -84,6 +89,18 @@ class AnswersAcks(Saboteur):
             "resend.8-not-with-an-ack",
             "resend.8-not-after-an-ack",
             "resend.8-acked-when-sent-again",
+            "abuse.11-long-ack",
+            "abuse.11-message-flood",
+            "hello.3-nothing-pending",
+            "hello.3-updates-go-to-the-newest",
+            "module.1-test-of-the-first-project",
+            "put.7-automatic-version-is-news",
+            "put.7-lower-version-is-not-delivered",
+            "races.3-all-in-one-packet",
+            "races.8-put-while-acking",
+            "security.11-ack-for-another",
+            "transport.2-message-keeps-the-peer",
+            "transport.2-no-ping-to-a-lively-peer",
         }
     )
 
@@ -105,6 +122,7 @@ class AckIgnoresVersion(Saboteur):
         {
             "ack.8-older-version",
             "ack.8-version-that-never-was",
+            "races.8-put-while-acking",
         }
     )
 
@@ -131,7 +149,20 @@ class AckIsForever(Saboteur):
     """A channel of which a version was acked is done."""
 
     store = _Final
-    fails = frozenset({"ack.8-newer-version-after-an-ack"})
+    fails = frozenset(
+        {
+            "ack.8-newer-version-after-an-ack",
+            "hello.3-revived-version-never-falls",
+            "hello.3-updates-go-to-the-newest",
+            "put.7-automatic-version-is-news",
+            "races.1-put-while-leaving",
+            "races.1-put-while-reconnecting",
+            "races.3-survivor-is-told",
+            "races.5-register-right-behind-unregister",
+            "races.8-put-while-acking",
+            "retention.10-channels-live-with-their-agent",
+        }
+    )
 
 
 class _Strict(Conversation):
@@ -150,6 +181,10 @@ class RefusesAcksOfUnknownChannels(Saboteur):
             "ack.8-unknown-channel",
             "ack.8-bad-entries-ack-nothing",
             "ack.8-bad-entries-are-skipped",
+            "abuse.11-long-ack",
+            "abuse.11-message-flood",
+            "transport.2-message-keeps-the-peer",
+            "transport.2-no-ping-to-a-lively-peer",
         }
     )
 
@@ -166,7 +201,12 @@ class AcksForAnyUaid(Saboteur):
     """An ack is for the agent that it names."""
 
     conversation = _Trusting
-    fails = frozenset({"ack.11-channel-of-another"})
+    fails = frozenset(
+        {
+            "ack.11-channel-of-another",
+            "security.11-ack-for-another",
+        }
+    )
 
 
 class _Sweeping(Conversation):

@@ -204,7 +204,7 @@ class StoresAtHello(Saboteur):
     """An agent is stored at its first hello."""
 
     store = _Eager
-    fails = frozenset({"hello.3-nothing-stored-before-a-register", "retention.3-agent-without-channels-is-not-kept"})
+    fails = frozenset({"hello.3-nothing-stored-before-a-register"})
 
 
 class _NoWebPush(Conversation):

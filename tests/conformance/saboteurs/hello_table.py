@@ -54,7 +54,6 @@ class WantsAList(Saboteur):
             "hello.3-unknown-without-a-list",
             "retention.10-channels-live-with-their-agent",
             "retention.10-tombstone-outlives-connections",
-            "retention.3-agent-without-channels-is-not-kept",
         }
     )
 
@@ -148,7 +147,6 @@ class TakesNoListForAnEmptyOne(Saboteur):
             "hello.3-unknown-without-a-list",
             "retention.10-channels-live-with-their-agent",
             "retention.10-tombstone-outlives-connections",
-            "retention.3-agent-without-channels-is-not-kept",
         }
     )
 
@@ -185,7 +183,6 @@ class AdoptsWithoutAList(Saboteur):
         {
             "hello.3-nothing-stored-before-a-register",
             "hello.3-unknown-without-a-list",
-            "retention.3-agent-without-channels-is-not-kept",
         }
     )
 

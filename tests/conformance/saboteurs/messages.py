@@ -93,7 +93,6 @@ class RefusesUnknownKeys(Saboteur):
             "frames.2-character-over-fragments",
             "frames.2-characters-of-every-length",
             "frames.2-json-however-spelled",
-            "frames.2-repeated-keys",
             "messages.2-keys-are-case-sensitive",
             "messages.2-unknown-key-stands-twice",
             "messages.2-unknown-keys-are-ignored",

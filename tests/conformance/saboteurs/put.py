@@ -1,6 +1,5 @@
 """Servers that answer a PUT wrongly, or store it so (docs/protocol.md §7 and §7.1)."""
 
-import asyncio
 import time
 
 from tests.conformance.saboteur import Saboteur
@@ -207,45 +206,6 @@ class ForgottenAgentIsNotFound(Saboteur):
 
     publishing = _Distinguishing
     fails = frozenset({"hello.3-old-uaid-is-gone", "put.7-agent-that-is-gone", "security.11-gone-looks-the-same"})
-
-
-class _WriteBehind(Publishing):
-    def publish(self, uaid: str, channel_id: str, version: int | None) -> Response:
-        memory = self.server.memory
-        channel = memory.find_for_put(uaid, channel_id)
-        if channel is None:
-            return self.answer_gone()
-        chosen = memory.choose_version(channel) if version is None else version
-        if chosen <= channel.version:
-            return self.accept(202)
-        is_told = self.tell(uaid, channel_id, chosen, channel.spelling)
-        asyncio.get_running_loop().call_later(0.05, memory.advance, channel, chosen)
-        return self.accept(200 if is_told else 202)
-
-
-class StoresLater(Saboteur):
-    """A version is stored a moment after its 2xx."""
-
-    publishing = _WriteBehind
-    fails = frozenset(
-        {
-            "put.7-automatic-version-is-news",
-            "put.7-known-at-once-to-the-next-connection",
-            "put.7-lower-version-is-not-delivered",
-            "put.7-stored-for-later",
-            "put.7-stored-version-never-falls",
-            "races.1-connection-breaks-before-the-ack",
-            "races.1-put-while-leaving",
-            "races.1-put-while-reconnecting",
-            "races.3-put-between-two-connections",
-            "races.5-register-right-behind-unregister",
-            "races.7-automatic-versions-at-once",
-            "races.7-puts-of-one-channel-at-once",
-            "races.8-put-while-acking",
-            "retention.10-channels-live-with-their-agent",
-            "retention.10-unacked-version-outlives-connections",
-        }
-    )
 
 
 class _Bare(Publishing):

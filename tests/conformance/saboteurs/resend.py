@@ -53,25 +53,18 @@ class SendsAgainSoon(Saboteur):
 
 
 class _Zealous(Conversation):
-    def owe(self, channel_id: str, version: int, spelling: str) -> None:
-        if self.is_news(channel_id, version):
-            for owed in self.owed.values():
-                owed.due_at = 0.0
-        super().owe(channel_id, version, spelling)
+    def on_ping(self, message: Message) -> None:
+        super().on_ping(message)
+        for owed in self.owed.values():
+            owed.due_at = 0.0
+        self.flush()
 
 
-class NewsBringEverything(Saboteur):
-    """A notification has everything that isn't acked."""
+class PingBringsEverything(Saboteur):
+    """A ping brings all that isn't acked."""
 
     conversation = _Zealous
-    fails = frozenset(
-        {
-            "resend.8-not-with-other-news",
-            "resend.8-not-with-an-ack",
-            "ack.8-one-of-two",
-            "delivery.8-each-channel-for-itself",
-        }
-    )
+    fails = frozenset({"resend.8-not-with-other-news"})
 
 
 class _Flushing(Conversation):

@@ -146,7 +146,7 @@ async def again_after_a_reconnect(exam: Exam) -> None:
     agent, channel_id, endpoint = await exam.with_a_channel()
     await exam.accepted(endpoint, 1)
     await agent.learns(channel_id, 1)
-    for _ in range(3):
+    for _ in range(5):
         again = await exam.agent(agent.uaid, [channel_id])
         await again.learns(channel_id, 1)
         await again.say_goodbye()

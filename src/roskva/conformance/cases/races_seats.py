@@ -72,15 +72,17 @@ async def _survivor(agents: list[Agent]) -> Agent:
     replied: set[Agent] = set()
     ends = {asyncio.create_task(_ends(agent, replied)): agent for agent in agents}
     waiting = set(ends)
-    while len(waiting) > 1:
-        ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
-            task.result()
+    try:
+        while len(waiting) > 1:
+            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+    finally:
+        for task in ends:
+            task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
     check(len(waiting) == 1, f"none of {len(agents)} connections of one UAID stayed open")
-    task = waiting.pop()
-    task.cancel()
-    await asyncio.wait([task])
-    survivor = ends[task]
+    survivor = ends[waiting.pop()]
     if survivor not in replied:
         same("status of the hello", (await survivor.hear("hello reply")).get("status"), 200)
     await survivor.is_open()
