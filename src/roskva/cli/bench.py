@@ -11,9 +11,9 @@ from typing import Final
 from roskva.bench import connect, idle, mixed, pictures, report, signals, storm
 from roskva.bench.findings import Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.cli.flags import Subparsers
 from roskva.errors import ConfigError
+from roskva.progress import Progress
 
 Benchmark = Callable[[Options, Progress], Awaitable[Findings]]
 
