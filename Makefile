@@ -22,7 +22,7 @@ test-slow: $(VENV)/.test
 # Writes the lock file anew; commit it.
 lock: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --group test pyproject.toml --no-annotate \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra server --group test pyproject.toml --no-annotate \
 		--no-emit-index-url --no-emit-find-links --output-file requirements-test.txt
 
 $(VENV)/bin/python:
@@ -30,7 +30,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: $(VENV)/bin/python pyproject.toml requirements-test.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-test.txt --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-test.txt --editable '.[server]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.serve requirements-test.txt
