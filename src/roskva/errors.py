@@ -5,6 +5,7 @@ RoskvaError
 ├── StoreError             the store can't answer now; repeating is safe
 │   ├── StoreTimeoutError  it did not answer in time; the call may still take effect
 │   └── StoreBusyError     too many calls wait for it already
+├── RefusedError           a server refused a channel for good; raised by the client
 ├── AgentError             the agent broke the protocol
 │   ├── MalformedError     not a JSON object
 │   └── InvalidCommandError  an object that makes no valid message
@@ -52,6 +53,15 @@ class StoreTimeoutError(StoreError):
 
 class StoreBusyError(StoreError):
     """Too many calls wait for the store already; this one was not begun."""
+
+
+class RefusedError(RoskvaError):
+    """A server refused a channel for good; ``status`` is its answer (§4.2)."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"refused: {status} {reason}".rstrip())
+        self.status = status
+        self.reason = reason
 
 
 class AgentError(RoskvaError):
