@@ -95,10 +95,10 @@ def test_client_works(client: Environment) -> None:
     assert (done.returncode, done.stderr) == (4, "roskva: unavailable: no answer: Connection refused\n")
 
 
-@pytest.mark.parametrize("command", ["serve", "keygen", "demo"])
+@pytest.mark.parametrize("command", ["serve", "keygen", "demo", "bench idle"])
 def test_missing_server_is_told(client: Environment, command: str) -> None:
     """A command that needs the server says how to get it, without a traceback."""
-    done = client.run("roskva", command, check=False)
+    done = client.run("roskva", *command.split(), check=False)
     assert done.returncode in (1, 2)
     assert re.search(r"needs \w+, which comes with the server: pip install 'roskva\[server\]'", done.stderr)
     assert "Traceback" not in done.stderr
