@@ -159,7 +159,10 @@ class Deliveries:
             timer.cancel()
             delivery.leave(future)
             if not delivery.is_wanted:
-                self._end(key, delivery)
+                # Forgotten at once, so that nobody joins a task that is being cancelled.
+                self._forget(key, delivery)
+                if delivery.task is not None:
+                    delivery.task.cancel()
 
         future.add_done_callback(leave)
         return future
@@ -178,12 +181,9 @@ class Deliveries:
         self._tasks.add(delivery.task)
         delivery.task.add_done_callback(self._tasks.discard)
 
-    def _end(self, key: _Key, delivery: _Delivery) -> None:
-        # At once, so that nobody joins a task that is being cancelled.
+    def _forget(self, key: _Key, delivery: _Delivery) -> None:
         if self._under_way.get(key) is delivery:
             del self._under_way[key]
-        if delivery.task is not None:
-            delivery.task.cancel()
 
     async def _deliver(self, key: _Key, delivery: _Delivery) -> None:
         fresh = backoff = Backoff(FIRST_WAIT, LONGEST_WAIT)
@@ -203,8 +203,9 @@ class Deliveries:
                 backoff = fresh
         except Exception as error:
             delivery.fail(error)
-        # No await since the last look at who waits: nobody can join in between.
-        self._end(key, delivery)
+        finally:
+            # No await since the last look at who waits: nobody can join in between.
+            self._forget(key, delivery)
 
     async def _try(self, endpoint: str, delivery: _Delivery) -> Result:
         origin = endpoint[: endpoint.find("/", len("https://"))]

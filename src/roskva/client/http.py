@@ -58,10 +58,12 @@ class Http:
                 head = response.status, response.reason or ""
                 retry_after = read_retry_after(response.headers.get("Retry-After"), time.time())
                 return read_answer(*head, await _read_body(response), retry_after)
+        except aiohttp.InvalidURL:
+            return refuse("not a URL")
         except (aiohttp.ClientError, OSError) as error:
             return no_answer(f"no answer: {self._explain(error)}")
         except ValueError:
-            return refuse("not a URL")
+            return refuse("not a URL")  # yarl's word
 
     async def aclose(self) -> None:
         """Close every connection."""
