@@ -75,7 +75,6 @@ class FileState:
             os.close(self._lock)
             self._lock = None
 
-
     def _read(self, url: str) -> Snapshot:
         path = self._path
         try:
