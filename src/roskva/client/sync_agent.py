@@ -103,7 +103,7 @@ class Agent:
             RefusedError: this one refuses it for good; the channel is given up.
             TimeoutError: the server didn't answer within ``timeout`` seconds; repeating is safe.
         """
-        return Channel(self, self.call(bounded(self._agent.register(channel), timeout)))
+        return Channel(self, self.call(bounded(lambda: self._agent.register(channel), timeout)))
 
     def unregister(self, channel: str) -> None:
         """Give a channel up; see ``roskva.Agent.unregister``."""
@@ -123,7 +123,7 @@ class Agent:
         Raises:
             TimeoutError: it still was after ``timeout`` seconds.
         """
-        return self.call(bounded(self._agent.wait_status(old), timeout))
+        return self.call(bounded(lambda: self._agent.wait_status(old), timeout))
 
     def read(self, timeout: float | None = None) -> Event:
         """Return the next event; the one before is handled then, unless acks are explicit.
@@ -147,7 +147,7 @@ class Agent:
     def call_next(self, reader: str, read: Callable[[], Awaitable[T]], timeout: float | None) -> T:
         """Run one step of a reader on the background loop, and wait for it; ``reader`` is its channel, "" for all."""
         pending: Future[T] | None = self._pending.pop(reader, None)
-        future = self._background.submit(bounded(read(), timeout)) if pending is None else pending
+        future = self._background.submit(bounded(read, timeout)) if pending is None else pending
         try:
             return future.result()
         except StopAsyncIteration:
@@ -203,7 +203,7 @@ class Channel:
         self._agent.call(self._channel.unregister())
 
 
-async def bounded(step: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109  # the threads' way to say it
-    """Wait for a step at most so many seconds."""
+async def bounded(begin: Callable[[], Awaitable[T]], timeout: float | None) -> T:  # noqa: ASYNC109  # the threads' way
+    """Begin a step, and wait for it at most so many seconds."""
     async with asyncio.timeout(timeout):
-        return await step
+        return await begin()
