@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: serve test test-slow lint clean lock
+.PHONY: serve test test-slow soak clean lock
 
 serve: $(VENV)/.serve
 	$(BIN)/roskva serve --data-dir $(DATA) $(ARGS)
@@ -18,6 +18,10 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest tests/slow --timeout 600
+
+# Ten minutes of chaos between the client and the server; test-slow has one.
+soak: $(VENV)/.test
+	SOAK_SECONDS=600 $(BIN)/python -m pytest tests/slow/test_agent_soak.py -s
 
 # Writes the lock file anew; commit it.
 lock: $(VENV)/.test
