@@ -78,6 +78,8 @@ class AgentNetwork(RuleBasedStateMachine):
         self.to_agent.clear()
         self.server.connect()
         self.try_at = self.now + self.core.close(end, self.now, self.chance)
+        if self.core.must_save:
+            self.save()
 
     @rule()
     def save(self) -> None:
@@ -194,7 +196,7 @@ class AgentNetwork(RuleBasedStateMachine):
     def restart_without_state(self) -> None:
         """Start the server with nothing."""
         self.server.forget()
-        self.restart(True)
+        self.restart(is_up=True)
 
     @rule()
     def be_displaced(self) -> None:

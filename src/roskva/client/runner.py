@@ -114,6 +114,8 @@ class Runner:
             end = await self._visit()
             wait = self.core.close(end, self._now(), self._chance())
             self._post(Status(Phase.WAITING, end.reason, wait))
+            if self.core.must_save:
+                await self.save()  # a UAID that was given up must not come back with the process
             await self._sleep(wait)
             self._post(Status(Phase.CONNECTING, end.reason))
 
