@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from roskva.client.status import Status as Status
     from roskva.errors import ConfigError as ConfigError
     from roskva.errors import RefusedError as RefusedError
+    from roskva.state.backoff import Backoff as Backoff
 
 try:
     __version__ = version("roskva")
@@ -37,6 +38,7 @@ except PackageNotFoundError:
 _HOMES = {
     "Acks": "roskva.client.reader",
     "Agent": "roskva.client.agent",
+    "Backoff": "roskva.state.backoff",
     "Channel": "roskva.client.channel",
     "ConfigError": "roskva.errors",
     "EndpointChanged": "roskva.client.events",

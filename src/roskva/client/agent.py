@@ -74,7 +74,7 @@ class Agent:
     @property
     def channels(self) -> Mapping[str, Channel]:
         """Every channel by name, those too that are remembered from an earlier run."""
-        return {record.name: Channel(self, record) for record in self._core.mailbox}
+        return {record.name: Channel(self, record, self._claim) for record in self._core.mailbox}
 
     async def __aenter__(self) -> Self:
         """Begin.
@@ -121,7 +121,7 @@ class Agent:
                 await self.unregister(channel)
                 raise RefusedError(refusal.status, refusal.reason)
             await (runner.save() if core.must_save else runner.wait())
-        return Channel(self, record)
+        return Channel(self, record, self._claim)
 
     async def unregister(self, channel: str) -> None:
         """Give a channel up: nothing of it is told any more, and its endpoint goes void. Repeating is safe.
@@ -158,8 +158,8 @@ class Agent:
     async def __anext__(self) -> Event:
         return await self._reader.read()
 
-    def reader_of(self, record: Record) -> Reader:
-        """Return a channel's own reader, from whose making on its events come there; ``Channel`` calls it."""
+    def _claim(self, record: Record) -> Reader:
+        """Return a channel's own reader, from whose making on its events come there."""
         reader = self._readers.get(record.name)
         if reader is None:
             self._core.mailbox.claim(record)

@@ -1,9 +1,11 @@
 """Own an application's handle on one channel."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from roskva.client.events import Event, Stale, Update
 from roskva.client.mailbox import Record
+from roskva.client.reader import Reader
 
 if TYPE_CHECKING:
     from roskva.client.agent import Agent
@@ -18,9 +20,10 @@ class Channel:
     the agent's events are; one task iterates.
     """
 
-    def __init__(self, agent: "Agent", record: Record) -> None:
+    def __init__(self, agent: "Agent", record: Record, claim: Callable[[Record], Reader]) -> None:
         self._agent = agent
         self._record = record
+        self._claim = claim
 
     @property
     def name(self) -> str:
@@ -33,11 +36,11 @@ class Channel:
         return self._record.endpoint
 
     def __aiter__(self) -> Self:
-        self._agent.reader_of(self._record)
+        self._claim(self._record)
         return self
 
     async def __anext__(self) -> int | None:
-        event = await self._agent.reader_of(self._record).read()
+        event = await self._claim(self._record).read()
         return event.version if isinstance(event, Update) else None
 
     async def ack(self, version: int | None) -> None:

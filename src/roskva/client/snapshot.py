@@ -62,7 +62,7 @@ class State(Protocol):
         """Replace what is remembered, all or nothing, durable before it returns.
 
         Raises:
-            OSError: it can't be; what was remembered before still is. The agent goes on, and tries again later.
+            OSError: it can't be; what was remembered before still is. The agent goes on; its next change saves anew.
         """
         ...
 
