@@ -20,7 +20,7 @@ QUICK = Backoff(first=0.02, cap=0.05)
 
 
 async def hear_all(url: str, state: Path, put: Put) -> None:
-    """Publish rounds of versions over restarts of the agent; after each it must have heard the newest of every channel."""
+    """Publish rounds of versions over restarts of the agent; in each it must hear the newest of every channel."""
     endpoints: dict[str, str] = {}
     for version in range(1, ROUNDS + 1):
         async with asyncio.timeout(20), Agent(url, state=FileState(state), backoff=QUICK) as agent:

@@ -103,7 +103,7 @@ def notifying(**versions: int) -> Script:
 
 
 def test_agent_registers_and_hears() -> None:
-    """A new agent registers channels, tells their endpoints and that they are stale, and hears; it compresses nothing."""
+    """A new agent registers channels, tells endpoints and staleness, and hears; it compresses nothing."""
 
     async def script(peer: Peer) -> None:
         assert await peer.welcome() == {"messageType": "hello", "uaid": "", "channelIDs": []}
@@ -188,7 +188,7 @@ def test_update_in_hand_is_not_acked_on_leaving() -> None:
 
 
 def test_explicit_acks_may_come_in_any_order() -> None:
-    """With explicit acks other channels' events don't wait, a channel's own next one does; given back, it comes newer."""
+    """With explicit acks only a channel's own next event waits; what is given back comes again, newer."""
 
     async def script(peer: Peer) -> None:
         await peer.welcome()
@@ -568,7 +568,7 @@ def test_bad_url_is_a_misuse(url: str) -> None:
 
 
 def test_agent_is_used_inside_its_context() -> None:
-    """An agent that was never begun can be closed and asked for its status, no more; one that ended is not begun again."""
+    """An agent that was never begun can be closed, no more; one that ended is not begun again."""
 
     async def run() -> None:
         agent = Agent("ws://127.0.0.1:1/")

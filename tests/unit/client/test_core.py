@@ -73,7 +73,7 @@ def test_handled_update_that_comes_again_is_acked() -> None:
 
 
 def test_new_uaid_is_saved_before_it_is_used() -> None:
-    """§3.2: a changed UAID must be saved before its channels are registered, and their endpoints before they are told."""
+    """§3.2: a changed UAID is saved before channels are registered under it, an endpoint before it is told."""
     core = build("a")
     core.open(0.0)
     assert sent(core) == [{"messageType": "hello", "uaid": UAID, "channelIDs": ["a"]}]
