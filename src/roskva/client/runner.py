@@ -160,7 +160,7 @@ class Runner:
                 await self._send(line)
                 match self.core.tick(self._now()):
                     case Due.PING:
-                        await line.ping(lambda: self.core.hear(self._now()))
+                        await line.ping(self._hear_pong)
                     case Due.GIVE_UP:
                         return
                     case Due.NOTHING:
@@ -168,6 +168,10 @@ class Runner:
                 if self._save_at() <= self._now():
                     await self.save()
                 await self._wait_work(min(self.core.due_at, self._save_at()))
+
+    def _hear_pong(self) -> None:
+        self.core.hear(self._now())
+        self._work.set()
 
     async def _send(self, line: Line) -> None:
         while self.core.has_messages:

@@ -8,10 +8,12 @@ import pytest
 from roskva.client.agent import Agent
 from roskva.client.core import BUSY_RETRY_AFTER
 from roskva.client.events import EndpointChanged, Event, Stale, Update
+from roskva.client.line import Line
 from roskva.client.reader import Acks
 from roskva.client.snapshot import MemoryState, Remembered, Snapshot
 from roskva.client.status import Phase, Status
 from roskva.errors import RefusedError
+from roskva.state.pulse import Pulse
 from tests.unit.client.fake_server import UAID, FakeServer, Peer, Script
 
 OTHER_UAID = "0e9a1c77-1f0e-4c55-8c0f-6a3f0d5b9e21"
@@ -494,6 +496,45 @@ def test_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (await wait_phase(agent, Phase.WAITING)).reason == "no answer in time"
 
     play(test, FakeServer(*[stay] * 100))
+
+
+def test_silence_is_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§6: a silent connection is pinged, and kept as long as pongs come."""
+    monkeypatch.setattr("roskva.client.core.Pulse", lambda: Pulse(0.01, 0.01))
+    pings: list[float] = []
+    ping = Line.ping
+
+    async def count(line: Line, on_pong: Callable[[], None]) -> None:
+        pings.append(asyncio.get_running_loop().time())
+        await ping(line, on_pong)
+
+    monkeypatch.setattr(Line, "ping", count)
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            await wait_phase(agent, Phase.CONNECTED)
+            while len(pings) < 5:  # noqa: ASYNC110  # the silence is real
+                await asyncio.sleep(0.01)
+            assert agent.status.is_connected
+
+    play(test, FakeServer(resume))
+
+
+def test_connection_without_pongs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§6: a connection on which no pong comes is dead, whatever TCP says."""
+    monkeypatch.setattr("roskva.client.core.Pulse", lambda: Pulse(0.01, 0.01))
+    monkeypatch.setattr("roskva.client.core.PONG_TIMEOUT", 0.01)
+
+    async def lose(line: Line, on_pong: Callable[[], None]) -> None:
+        pass
+
+    monkeypatch.setattr(Line, "ping", lose)
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            assert (await wait_phase(agent, Phase.WAITING)).reason == "no answer to a ping"
+
+    play(test, FakeServer(*[resume] * 100))
 
 
 def test_remembered_channel_is_there_at_once() -> None:
