@@ -1,7 +1,7 @@
 """The commands of `roskva listen --exec`: one at a time a channel, the newest version, until it succeeds."""
 
 import asyncio
-import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,5 +149,15 @@ def test_leaving_ends_the_command(tmp_path: Path) -> None:
     react(FakeServer(script), f"sleep 60 & echo $! > {pid}; wait", "a", until=lambda: bool(lines(pid)))
     assert heard == []
     (number,) = lines(pid)
-    stat = Path(f"/proc/{number}/stat")
-    assert not stat.exists() or stat.read_text().split()[2] == "Z", os.listdir(f"/proc/{number}")
+    ends_at = time.monotonic() + 10
+    while is_running(number):
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+def is_running(pid: str) -> bool:
+    """Tell whether a process is neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
