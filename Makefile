@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: serve test test-slow lint clean lock
+.PHONY: serve test test-slow soak clean lock
 
 serve: $(VENV)/.serve
 	$(BIN)/roskva serve --data-dir $(DATA) $(ARGS)
@@ -19,10 +19,14 @@ test: $(VENV)/.test
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest tests/slow --timeout 600
 
+# Ten minutes of chaos between the client and the server; test-slow has one.
+soak: $(VENV)/.test
+	SOAK_SECONDS=600 $(BIN)/python -m pytest tests/slow/test_agent_soak.py -s
+
 # Writes the lock file anew; commit it.
 lock: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --group test pyproject.toml --no-annotate \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra server --group test pyproject.toml --no-annotate \
 		--no-emit-index-url --no-emit-find-links --output-file requirements-test.txt
 
 $(VENV)/bin/python:
@@ -30,7 +34,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: $(VENV)/bin/python pyproject.toml requirements-test.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-test.txt --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-test.txt --editable '.[server]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.serve requirements-test.txt

@@ -29,9 +29,9 @@ from bench.references import comparison
 from bench.references.contenders import BENCHMARKS, REFERENCES, Contender, Roskva
 from roskva.bench.findings import Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.target import raise_file_limit, share_cores
 from roskva.errors import ConfigError, RoskvaError
+from roskva.progress import Progress
 
 CONNECTIONS: Final = (1, 16)
 

@@ -22,11 +22,11 @@ from typing import Final, NamedTuple
 from roskva.bench import measure, report
 from roskva.bench.findings import BYTES, MICROSECONDS, RATE, SECONDS, SHARE, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.results import Opened, Published
 from roskva.bench.signals import close_loop, report_published
 from roskva.bench.stage import WINDOW, Stage, check_all_came, set_up
 from roskva.errors import ConfigError, RoskvaError
+from roskva.progress import Progress
 from tests.kit.valkey import ValkeyProcess, running
 
 _WARM_UP: Final = 500

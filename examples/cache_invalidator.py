@@ -12,8 +12,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 
-from roskva.client.agent import Agent
-from roskva.client.mailbox import Connected, Registered, Updated
+from roskva import Agent, EndpointChanged, Stale, Update
 
 KEYS = ("prices", "flags")
 
@@ -35,10 +34,6 @@ class Cache:
         """Forget one value."""
         self._values.pop(key, None)
 
-    def clear(self) -> None:
-        """Forget all values."""
-        self._values.clear()
-
 
 def load(key: str) -> str:
     """Stand for what is slow: a query, a file, another service."""
@@ -49,18 +44,16 @@ def load(key: str) -> str:
 async def main(url: str) -> None:
     """Keep the cache fresh for ever."""
     cache = Cache(load)
-    for key in KEYS:
-        cache.get(key)
-    async with Agent(url, channels=KEYS) as agent:
+    async with Agent(url) as agent:
+        for key in KEYS:
+            await agent.register(key)
         async for event in agent:
             match event:
-                case Registered(key, endpoint):
+                case EndpointChanged(key, endpoint):
                     print(f"endpoint {key} {endpoint}", flush=True)
-                case Updated(key, _):
+                case Update(key, _) | Stale(key):
                     cache.drop(key)
                     cache.get(key)
-                case Connected(renewed=True):
-                    cache.clear()  # updates may have been lost
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from roskva.bench import connect, idle, measure, signals, wire
 from roskva.bench.address import resolve
 from roskva.bench.findings import Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.target import Target, TargetError, own_server
+from roskva.progress import Progress
 
 BENCHMARKS: Final = ("idle", "connect", "signal")
 

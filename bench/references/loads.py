@@ -22,10 +22,10 @@ from roskva.bench.address import resolve
 from roskva.bench.crowd import Dialler
 from roskva.bench.findings import BYTES, MICROSECONDS, RATE, SHARE, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.results import Opened, Published
 from roskva.bench.stage import WINDOW
 from roskva.bench.target import Target, TargetError
+from roskva.progress import Progress
 
 CONNECT: Final = "connect + hello + register"
 

@@ -7,6 +7,7 @@ RoskvaError
 │   ├── StoreBusyError     too many calls wait for it already
 │   ├── StoreDownError     it failed too often, and is left alone for some seconds
 │   └── HintError          what is stored may not have been told to the agent's node
+├── RefusedError           a server refused a channel for good; raised by the client
 ├── AgentError             the agent broke the protocol
 │   ├── MalformedError     not a JSON object
 │   └── InvalidCommandError  an object that makes no valid message
@@ -62,6 +63,15 @@ class StoreDownError(StoreError):
 
 class HintError(StoreError):
     """What is stored may not have been told to the node where the agent sits; repeating is safe."""
+
+
+class RefusedError(RoskvaError):
+    """A server refused a channel for good; ``status`` is its answer (§4.2)."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"refused: {status} {reason}".rstrip())
+        self.status = status
+        self.reason = reason
 
 
 class AgentError(RoskvaError):

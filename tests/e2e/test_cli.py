@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import threading
@@ -40,6 +41,12 @@ class Command:
     def hear(self) -> str:
         """Return the next line of stdout."""
         return self._lines.get(timeout=PATIENCE)
+
+    def hear_update(self) -> str:
+        """Return the next line that isn't about a stale channel."""
+        while (line := self.hear()).startswith("stale "):
+            pass
+        return line
 
     def has_more(self) -> bool:
         """Tell whether there is a line that nobody asked for."""
@@ -92,6 +99,7 @@ def test_update_arrives_over_a_killed_server(server: ServerProcess, tmp_path: Pa
         word, channel, endpoint = agent.hear().split(" ")
         assert (word, channel) == ("endpoint", "news")
         assert put(endpoint, "1") == (0, "delivered\n", "")
+        assert agent.hear() == "stale news"
         assert agent.hear() == "update news 1"
 
         server.kill()
@@ -119,22 +127,53 @@ def test_offline_agent_hears_of_the_newest(server: ServerProcess, tmp_path: Path
     server.start()
     with listening(server, state) as agent:
         assert agent.hear() == first
-        assert agent.hear() == f"update {channel} 6"
+        assert agent.hear_update() == f"update {channel} 6"
         assert agent.end(signal.SIGINT) == 130
         assert not agent.has_more()
 
 
-def test_second_agent_with_one_state_ends_the_first(server: ServerProcess, tmp_path: Path) -> None:
-    """Two processes with one state don't fight over it: the older one stops, with code 1 and the remedy."""
+def test_second_agent_with_one_state_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    """Two processes with one state don't fight over it: the newer one stops, with code 2 and the remedy."""
     state = tmp_path / "state.json"
     with listening(server, state) as old:
         old.hear()
         with listening(server, state) as new:
-            new.hear()
-            assert old.process.wait(PATIENCE) == 1
-            old.close()
-            assert "give each agent its own --state" in old.news[-1]
-            assert new.process.poll() is None
+            assert new.process.wait(PATIENCE) == 2
+            new.close()
+            assert "give each agent its own" in new.news[-1]
+            assert old.process.poll() is None
+
+
+def test_copied_state_becomes_another_agent(server: ServerProcess, tmp_path: Path) -> None:
+    """§3.5: an agent whose state was copied elsewhere gets endpoints of its own, and both go on."""
+    with listening(server, tmp_path / "old", "--channel", "news") as old:
+        first = old.hear()
+        assert old.hear() == "stale news"
+        shutil.copy(tmp_path / "old", tmp_path / "new")
+        with listening(server, tmp_path / "new") as new:
+            assert new.hear() == first
+            while (changed := old.hear()) == "stale news":
+                pass
+            assert changed.startswith("endpoint news ")
+            for agent, line, version in ((old, changed, "1"), (new, first, "2")):
+                assert put(line.split()[-1], version)[0] == 0
+                assert agent.hear_update() == f"update news {version}"
+
+
+def test_command_runs_on_each_update(server: ServerProcess, tmp_path: Path) -> None:
+    """--exec runs a command with the channel and the version; Ctrl-C and SIGTERM end it too."""
+    out = tmp_path / "out"
+    command = f'echo "$ROSKVA_CHANNEL:$ROSKVA_VERSION" >> {out}; [ -z "$ROSKVA_VERSION" ] || sleep 60'
+    with listening(server, tmp_path / "state", "--channel", "news", "--exec", command) as agent:
+        endpoint = agent.hear().split()[-1]
+        assert agent.hear() == "stale news"
+        assert put(endpoint, "7")[0] == 0
+        assert agent.hear() == "update news 7"
+        server.wait_until(lambda: out.read_text().splitlines() == ["news:", "news:7"])
+        assert agent.end(signal.SIGTERM) == 130
+    with listening(server, tmp_path / "state", "--exec", f"echo again >> {out}") as agent:
+        agent.hear()
+        assert agent.hear() == "update news 7"  # it was not acked
 
 
 def test_state_is_private(server: ServerProcess, tmp_path: Path) -> None:
@@ -154,7 +193,7 @@ def test_refused_put_has_its_code(server: ServerProcess, tmp_path: Path) -> None
         assert put(endpoint, str(2**53))[0] == 1
         code, out, err = put(endpoint)
         assert (code, out, err) == (0, "delivered\n", "")
-        version = int(agent.hear().split(" ")[2])
+        version = int(agent.hear_update().split(" ")[2])
         assert abs(version - time.time()) < 60
 
 
@@ -169,7 +208,7 @@ def test_closed_pipe_ends_the_agent_quietly(server: ServerProcess, tmp_path: Pat
         assert put(endpoint, "1")[0] == 0
         _, news = agent.communicate(timeout=PATIENCE)
     assert agent.returncode == 1
-    assert news.splitlines() == ["connected as a new agent"]
+    assert news.splitlines() == ["connected"]
 
 
 def test_demo_ends_well() -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from random import Random
 
-from roskva.client.agent import BUSY_RETRY_AFTER
+from roskva.client.core import BUSY_RETRY_AFTER
 from roskva.state.backoff import Backoff
 from roskva.store.base import Seating
 from roskva.store.memory import MemoryStore

@@ -23,8 +23,8 @@ from websockets.typing import Subprotocol
 from roskva.bench.address import resolve
 from roskva.bench.findings import Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.target import Target
+from roskva.progress import Progress
 from tests.kit.lines import lines_of
 
 ROOT = Path(__file__).parents[2]

@@ -4,8 +4,8 @@ from typing import Final
 
 from roskva.bench.findings import MICROSECONDS, RATE, SHARE, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.stage import set_up
+from roskva.progress import Progress
 
 _CASE: Final = "connect + hello + register"
 _WARM_UP: Final = 200

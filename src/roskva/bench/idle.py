@@ -6,9 +6,9 @@ from typing import Final
 from roskva.bench import measure
 from roskva.bench.findings import BYTES, COUNT, MICROSECONDS, SHARE, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.stage import Stage, set_up
 from roskva.errors import ConfigError
+from roskva.progress import Progress
 
 HELLO: Final = "after hello"
 REGISTER: Final = "after hello + register"

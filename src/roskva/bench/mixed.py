@@ -3,8 +3,8 @@
 from roskva.bench import measure, signals
 from roskva.bench.findings import BYTES, COUNT, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.stage import set_up
+from roskva.progress import Progress
 
 
 async def run(options: Options, progress: Progress) -> Findings:

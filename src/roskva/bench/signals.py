@@ -4,9 +4,9 @@ from typing import Final
 
 from roskva.bench.findings import COUNT, MICROSECONDS, RATE, SHARE, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.results import Opened, Published
 from roskva.bench.stage import WINDOW, Stage, set_up
+from roskva.progress import Progress
 
 WARM_UP: Final = 0.1
 """The share of the seconds that goes before, one second at most."""

@@ -12,10 +12,10 @@ from roskva.bench import measure
 from roskva.bench.address import resolve
 from roskva.bench.fleet import Fleet, launch
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.results import Opened, Result, Seen
 from roskva.bench.target import OwnServer, Target, TargetError, own_server, raise_file_limit, share_cores
 from roskva.errors import ConfigError
+from roskva.progress import Progress
 
 R = TypeVar("R", bound=Result)
 

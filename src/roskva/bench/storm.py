@@ -10,11 +10,11 @@ from typing import Final
 from roskva.bench import measure
 from roskva.bench.findings import BYTES, MILLISECONDS, SECONDS, SHARE, Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.bench.results import Opened, Published
 from roskva.bench.stage import Stage, set_up
 from roskva.bench.target import OwnServer, Probe, TargetError
 from roskva.errors import ConfigError
+from roskva.progress import Progress
 
 _CASE: Final = "storm"
 _PUBLISHERS: Final = 16

@@ -5,15 +5,16 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from roskva.bench import connect, idle, mixed, pictures, report, signals, storm
 from roskva.bench.findings import Findings
 from roskva.bench.options import Options
-from roskva.bench.progress import Progress
 from roskva.cli.flags import Subparsers
 from roskva.errors import ConfigError
+from roskva.progress import Progress
 
 Benchmark = Callable[[Options, Progress], Awaitable[Findings]]
 
@@ -103,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if args.svg and args.name == "connect":
         raise ConfigError("--svg: there is no picture of connect")
     options = make_options(args)
+    import_module("roskva.loop")  # for its load processes, which couldn't tell so readably that it is missing
     benchmark: Benchmark = storm.run if options.storm else args.benchmark
     runs = asyncio.run(_repeat(benchmark, options, args.runs))
     print(report.table(_title(args, options), runs))

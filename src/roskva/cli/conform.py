@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from roskva.bench.progress import Progress
 from roskva.cli.flags import Subparsers, seconds
 from roskva.conformance.case import Case
 from roskva.conformance.cases import load_cases
@@ -16,6 +15,7 @@ from roskva.conformance.runner import Result, Speed, Unreachable, examine, reach
 from roskva.conformance.target import Target, read_url
 from roskva.conformance.verdict import Outcome
 from roskva.errors import ConfigError
+from roskva.progress import Progress
 
 UNREACHABLE: Final = 2
 BROKEN: Final = 1

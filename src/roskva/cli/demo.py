@@ -14,17 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from roskva.cli.flags import Subparsers
 from roskva.client.agent import Agent
-from roskva.client.mailbox import Disconnected, Event, Registered, Updated
-from roskva.client.publisher import put
+from roskva.client.events import Update
+from roskva.client.publisher import Publisher
+from roskva.client.snapshot import MemoryState
 from roskva.errors import RoskvaError
-
-E = TypeVar("E", bound=Event)
 
 CHANNEL = "news"
 
@@ -128,7 +126,7 @@ class Story:
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
-        self._uaid = ""
+        self._memory = MemoryState()
         self._endpoint = ""
         self.is_told = False
 
@@ -140,11 +138,11 @@ class Story:
         """
         _tell("1. A server starts.")
         await asyncio.to_thread(self._server.start)
-        async with Agent(self._server.url, channels=[CHANNEL]) as agent:
+        async with self._be_agent() as agent:
             await self._introduce(agent)
             await self._deliver(agent)
         await self._publish_to_nobody()
-        async with self._return() as agent:
+        async with self._be_agent() as agent:
             await self._catch_up(agent)
             await self._survive(agent)
         self.is_told = True
@@ -152,15 +150,19 @@ class Story:
     async def keep(self) -> None:
         """Leave everything running and tell what the agent hears, until cancelled."""
         _tell(f"\nAll of it stays until Ctrl-C. In another terminal:\n   roskva put {self._endpoint}")
-        async with self._return() as agent:
+        async with self._be_agent() as agent:
             async for event in agent:
-                if isinstance(event, Updated):
+                if isinstance(event, Update):
                     _tell(f"   The agent hears of version {event.version}.")
+
+    def _be_agent(self) -> Agent:
+        """Make the agent, the same one each time: it is remembered."""
+        return Agent(self._server.url, state=self._memory)
 
     async def _introduce(self, agent: Agent) -> None:
         _tell(f"2. An agent connects to {self._server.url} and registers the channel {CHANNEL!r}.")
-        registered = await _hear(agent, Registered)
-        self._uaid, self._endpoint = agent.uaid, registered.endpoint
+        async with _bounded(f"the endpoint of {CHANNEL!r}"):
+            self._endpoint = (await agent.register(CHANNEL)).endpoint
         _tell(f"   The channel's endpoint, for publishers:\n   {self._endpoint}")
 
     async def _deliver(self, agent: Agent) -> None:
@@ -186,39 +188,43 @@ class Story:
     async def _survive(self, agent: Agent) -> None:
         _tell("6. The server is killed under the connected agent, and started again.")
         await asyncio.to_thread(self._server.kill)
-        await _hear(agent, Disconnected)
+        async with _bounded("the loss of its server"):
+            while (status := agent.status).is_connected:
+                await agent.wait_status(status)
         await asyncio.to_thread(self._server.start)
         await self._put(4)
         await self._hear_version(agent, 4)
         _tell("   The agent has reconnected by itself and hears of version 4.")
 
-    def _return(self) -> Agent:
-        return Agent(self._server.url, uaid=self._uaid, channels=[CHANNEL], endpoints={CHANNEL: self._endpoint})
-
     async def _put(self, version: int) -> None:
-        result = await asyncio.to_thread(put, self._endpoint, version)
+        async with Publisher() as publisher:
+            result = await publisher.put(self._endpoint, version)
         if not result.is_accepted:
             raise DemoError(f"PUT version={version} was {result.outcome.value}: {result.status} {result.reason}")
         _tell(f"   PUT version={version}  ->  {result.status} {result.outcome.value}")
 
     async def _hear_version(self, agent: Agent, version: int) -> None:
-        while (heard := (await _hear(agent, Updated)).version) != version:
-            if heard > version:
-                raise DemoError(f"the agent heard of version {heard}, not {version}")
-        await agent.settle()
+        async with _bounded(f"version {version}"):
+            async for event in agent:
+                if isinstance(event, Update):
+                    if event.version > version:
+                        raise DemoError(f"the agent heard of version {event.version}, not {version}")
+                    if event.version == version:
+                        await agent.ack(event)
+                        return
+
+
+@contextlib.asynccontextmanager
+async def _bounded(what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_EVENT_TIMEOUT):
+            yield
+    except TimeoutError:
+        raise DemoError(f"the agent did not hear of {what} in {_EVENT_TIMEOUT:.0f} s") from None
 
 
 def _tell(text: str) -> None:
     print(text, flush=True)
-
-
-async def _hear(agent: Agent, kind: type[E]) -> E:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_EVENT_TIMEOUT):
-            async for event in agent:
-                if isinstance(event, kind):
-                    return event
-    raise DemoError(f"the agent heard nothing of kind {kind.__name__} in {_EVENT_TIMEOUT:.0f} s")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import json
+import logging
 import re
+import signal
 import sys
 import uuid
 from collections.abc import Callable
@@ -11,27 +13,37 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from roskva.cli.flags import Subparsers
+from roskva.cli.reactions import Reactions
 from roskva.client.agent import Agent
-from roskva.client.mailbox import Connected, Disconnected, Event, Refused, Registered, Updated
-from roskva.client.state import State, open_state, save_state
-from roskva.errors import ConfigError
+from roskva.client.events import EndpointChanged, Event, Stale, Update
+from roskva.client.file_state import FileState
+from roskva.client.reader import Acks
+from roskva.client.status import Phase
+from roskva.errors import ConfigError, RefusedError
+from roskva.protocol.agent import check_channel
 
-Say = Callable[[str, str, str | int], None]
+Say = Callable[[str, str, str | int | None], None]
 """Prints a kind, a channel and its value."""
 
 DEFAULT_URL = "ws://127.0.0.1:8080/"
 
 _STOPPED = 1
-_RENEWED = "connected, but the server knew this agent no more: its endpoints are void, updates may have been missed"
 
 _EPILOG = """\
 output, a line each:
   endpoint CHANNEL URL      give URL to a publisher (roskva put URL); it is a secret
+  stale CHANNEL             something may be new on CHANNEL: at first, and when updates may have been missed
   update CHANNEL VERSION    something is new on CHANNEL; printed again if it was not acked
 
+with --exec the command is run by the shell for each update and each stale channel, with ROSKVA_CHANNEL
+and ROSKVA_VERSION (empty if stale) in its environment:
+  one at a time for a channel, 8 for all; updates that come meanwhile become one run, of the newest
+  the update is acked when the command exits with 0
+  a command that fails is run again after 1 s, then 2, up to 60, with the newest version by then
+
 exit codes:
-  1    the server refused a channel for good, or another agent took over this one's state
-  2    the arguments or the state file can't be used
+  1    the server refused a channel for good
+  2    the arguments or the state file can't be used, or another process uses it
   130  Ctrl-C
 """
 
@@ -58,6 +70,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FILE",
         help="where the agent is remembered, one file an agent (one a server under ~/.local/state/roskva)",
     )
+    parser.add_argument("--exec", dest="command", metavar="COMMAND", help="run this on each update")
     parser.add_argument("--json", action="store_true", help="print JSON objects instead of words")
     parser.set_defaults(func=run)
 
@@ -68,16 +81,20 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: the arguments or the state file can't be used.
     """
+    _show_warnings()
+    acks = Acks.AUTOMATIC if args.command is None else Acks.EXPLICIT
     try:
         url = _normalise(args.url)
-        path = args.state or default_state_file(url)
-        state, warning = open_state(path, url)
-        agent = _build(state, args.channel)
+        agent = Agent(url, state=FileState(args.state or default_state_file(url)), acks=acks)
+        for channel in args.channel:
+            check_channel(channel)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if warning:
-        _tell(f"roskva: {warning}")
-    return asyncio.run(Listener(path, state, _print_json if args.json else _print_words).listen(agent))
+    if args.command is not None and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # As Ctrl-C: dying on the spot would leave commands behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    listener = Listener(agent, _print_json if args.json else _print_words, args.command)
+    return asyncio.run(listener.listen(args.channel))
 
 
 def default_state_file(url: str) -> Path:
@@ -95,92 +112,118 @@ def _normalise(url: str) -> str:
     return parts._replace(path=parts.path or "/").geturl()
 
 
-def _build(state: State, channels: list[str]) -> Agent:
-    # Added, never taken away: the server forgets a channel that hello doesn't list, with its endpoint (§3.2).
-    for channel in channels:
-        state.channels.setdefault(channel, "")
-    if not state.channels:
-        state.channels[str(uuid.uuid4())] = ""
-    return Agent(state.url, uaid=state.uaid, channels=state.channels, endpoints=state.endpoints)
-
-
 class Listener:
-    """Print an agent's events, and remember who it is.
+    """Print an agent's events, and react to them.
 
     Args:
-        path: the state file.
-        state: what is remembered; kept up to date.
+        agent: not begun yet; with explicit acks if there is a command.
         say: prints on stdout.
+        command: what is run on each update, None for nothing.
     """
 
-    def __init__(self, path: Path, state: State, say: Say) -> None:
-        self._path = path
-        self._state = state
+    def __init__(self, agent: Agent, say: Say, command: str | None = None) -> None:
+        self._agent = agent
         self._say = say
-        self._said: set[str] = set()
+        self._command = command
+        self._said: dict[str, str] = {}
 
-    async def listen(self, agent: Agent) -> int:
-        """Print events until going on is useless; return the exit code."""
-        async with agent:
-            async for event in agent:
-                if not self.print_event(event):
-                    break
+    async def listen(self, channels: list[str]) -> int:
+        """Listen on these channels and the remembered ones until going on is useless; return the exit code.
+
+        Raises:
+            ConfigError: the state can't be used.
+        """
+        async with self._agent:
+            # Added, never taken away: no run takes an endpoint from another.
+            if not channels and not self._agent.channels:
+                channels = [str(uuid.uuid4())]
+            work: set[asyncio.Task[int | None]] = {asyncio.create_task(self._register(channel)) for channel in channels}
+            work |= {asyncio.create_task(self._tell_status()), asyncio.create_task(self._read())}
+            try:
+                return await _first_code(work)
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.wait(work)
+
+    async def _register(self, channel: str) -> int | None:
+        try:
+            await self._agent.register(channel)
+        except RefusedError as error:
+            _tell(f"channel {channel} {error}")
+            return _STOPPED
+        return None
+
+    async def _tell_status(self) -> int:
+        status = self._agent.status
+        while True:
+            match status.phase:
+                case Phase.CONNECTED:
+                    _tell("connected")
+                case Phase.WAITING:
+                    _tell(f"disconnected: {status.reason}; trying again in {status.retry_in:.1f} s")
+                case _:
+                    pass
+            status = await self._agent.wait_status(status)
+
+    async def _read(self) -> int:
+        status = self._agent.status
+        while not status.is_connected:
+            status = await self._agent.wait_status(status)
+        for channel in self._agent.channels.values():
+            if channel.endpoint:
+                self._say_endpoint(channel.name, channel.endpoint)
+        if self._command is not None:
+            await Reactions(self._agent, self._command, self._print_event, _tell).run()
+        async for event in self._agent:
+            self._print_event(event)
         return _STOPPED
 
-    def print_event(self, event: Event) -> bool:
-        """Print one event; False if listening further is useless."""
+    def _print_event(self, event: Event) -> None:
         match event:
-            case Connected():
-                self._print_connected(event)
-            case Registered(channel, endpoint):
-                self._state.channels[channel] = endpoint
-                # Saved BEFORE it is printed: an endpoint that someone holds must survive a restart.
-                self._save()
-                self._print_endpoint(channel, endpoint)
-            case Updated(channel, version):
+            case EndpointChanged(channel, endpoint):
+                self._say_endpoint(channel, endpoint)
+            case Stale(channel):
+                self._say("stale", channel, None)
+            case Update(channel, version):
                 self._say("update", channel, version)
-            case Refused(channel, status, reason):
-                is_final = 400 <= status < 500
-                _tell(f"channel {channel} refused: {status} {reason}{'' if is_final else '; tried again later'}")
-                return not is_final
-            case Disconnected(reason, None):
-                _tell(f"roskva: stopped: {reason}; give each agent its own --state")
-                return False
-            case Disconnected(reason, retry_in):
-                _tell(f"disconnected: {reason}; trying again in {retry_in:.1f} s")
-        return True
 
-    def _print_connected(self, event: Connected) -> None:
-        if event.renewed:
-            is_first = not self._state.uaid
-            self._state.renew(event.uaid)
-            self._save()
-            _tell("connected as a new agent" if is_first else _RENEWED)
-            return
-        _tell("connected")
-        for channel, endpoint in self._state.endpoints.items():
-            if channel not in self._said:
-                self._print_endpoint(channel, endpoint)
-
-    def _print_endpoint(self, channel: str, endpoint: str) -> None:
-        self._said.add(channel)
-        self._say("endpoint", channel, endpoint)
-
-    def _save(self) -> None:
-        try:
-            save_state(self._path, self._state)
-        except OSError as error:
-            _tell(f"roskva: can't save the state, so the next run will be a new agent: {error}")
+    def _say_endpoint(self, channel: str, endpoint: str) -> None:
+        if self._said.get(channel) != endpoint:
+            self._said[channel] = endpoint
+            self._say("endpoint", channel, endpoint)
 
 
-def _print_words(kind: str, channel: str, value: str | int) -> None:
-    print(kind, channel, value, flush=True)
+async def _first_code(work: set[asyncio.Task[int | None]]) -> int:
+    """Wait for the first task that ends the command, and return its exit code."""
+    while True:
+        done, work = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        for code in [task.result() for task in done]:
+            if code is not None:
+                return code
 
 
-def _print_json(kind: str, channel: str, value: str | int) -> None:
+def _print_words(kind: str, channel: str, value: str | int | None) -> None:
+    print(kind, channel, *([] if value is None else [value]), flush=True)
+
+
+def _print_json(kind: str, channel: str, value: str | int | None) -> None:
     key = "version" if kind == "update" else "url"
-    print(json.dumps({"event": kind, "channel": channel, key: value}), flush=True)
+    print(json.dumps({"event": kind, "channel": channel, **({} if value is None else {key: value})}), flush=True)
 
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+class _Warnings(logging.Handler):
+    """Shows what the library warns of as the rest of the news."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(f"roskva: {record.getMessage()}")
+
+
+def _show_warnings() -> None:
+    log = logging.getLogger("roskva.client")
+    log.handlers = [_Warnings(logging.WARNING)]
+    log.propagate = False

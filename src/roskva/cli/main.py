@@ -29,6 +29,8 @@ FAILED: Final = 1
 UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
 
+_INSTALL: Final = "pip install 'roskva[server]'"
+
 _EPILOG: Final = """\
 exit codes:
   0    done; a server: stopped as asked
@@ -46,8 +48,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     # Only the command's own module, as a server has no use for the client's libraries.
     commands = COMMANDS if not words or words[0] not in COMMANDS else words[:1]
-    args = make_parser(commands).parse_args(words)
-    return finish(lambda: args.func(args))
+    command = words[0] if words else ""
+
+    def work() -> int:
+        args = make_parser(commands).parse_args(words)
+        code: int = args.func(args)
+        return code
+
+    try:
+        return finish(work)
+    except ModuleNotFoundError as error:
+        if (error.name or "roskva").partition(".")[0] == "roskva":
+            raise
+        return _fail(UNUSABLE, f"{command} needs {error.name}, which comes with the server: {_INSTALL}")
 
 
 def finish(work: Callable[[], int]) -> int:

@@ -1,121 +1,92 @@
-"""Own an agent's socket and its one task: connect, converse, wait, again; the rules are ``protocol.agent``'s.
-
-The only file of the client that names websockets. Events reach the consumer through a ``Mailbox``;
-what it does with them, and what it keeps on disk, is its own affair.
-"""
+"""Own the application's side of an agent: its channels, its readers, its acks. The connection is ``runner``'s."""
 
 import asyncio
-import contextlib
-import logging
 import random
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
-from websockets.typing import Subprotocol
-
-from roskva.client.mailbox import Connected, Disconnected, Event, Mailbox
-from roskva.protocol.agent import (
-    Conversation,
-    Ending,
-    Failed,
-    Ignored,
-    Refused,
-    Registered,
-    Step,
-    Updated,
-    Welcomed,
-    check_channel,
-    read_close,
-)
-from roskva.state.backoff import Backoff, read_retry_after
-
-REPLY_TIMEOUT = 30.0
-"""Seconds a server may owe a reply, or leave a message unread, before its socket is given up."""
-
-BUSY_RETRY_AFTER = 10.0
-"""Seconds to leave a server alone that is overloaded and doesn't say for how long (§3.8)."""
-
-_log = logging.getLogger("roskva.client")
-
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_OPEN_TIMEOUT = 30.0
-_CLOSE_TIMEOUT = 2.0
-_PING_INTERVAL = 120.0
-_PING_TIMEOUT = 30.0
-_MAX_MESSAGE = 1 << 20
+from roskva.client.channel import Channel
+from roskva.client.core import Core
+from roskva.client.events import EndpointChanged, Event
+from roskva.client.line import check_url
+from roskva.client.mailbox import Record
+from roskva.client.reader import Acks, Reader
+from roskva.client.runner import Runner
+from roskva.client.snapshot import MemoryState, State
+from roskva.client.status import Phase, Status
+from roskva.errors import RefusedError
+from roskva.state.backoff import Backoff
 
 
 class Agent:
-    """An agent that keeps itself connected; iterate over its events inside ``async with``.
+    """An agent that keeps itself connected, and misses no channel's newest version.
 
-    An update is acked when the consumer asks for the next event (or calls ``settle``), so one that it
-    dies over comes again.
-    Unread updates coalesce to the newest of each channel. The iteration ends only if another agent takes
-    over the UAID: the last event is then a ``Disconnected`` that names no retry.
+    Inside ``async with``, ``register`` channels and iterate over their events with ``async for``. An event is
+    handled when the reader asks for the next, and acked then; one that the application dies over comes again.
+    Unread news coalesces to the newest a channel, so a slow reader costs no memory. Iterating ends when the agent
+    is closed, and for no other reason: losses are repaired, or told as ``Stale`` and ``EndpointChanged``.
 
     Args:
-        url: ``ws://`` or ``wss://``.
-        uaid: the UAID of an earlier ``Connected``, "" for a new agent; a secret.
-        channels: names of the channels to listen on (§4.2).
-        endpoints: those of them that are registered for this UAID; channels left out are pruned by the server.
+        url: the server, ``ws://`` or ``wss://``.
+        state: where the agent is remembered between runs; nowhere by default.
+        acks: ``Acks.EXPLICIT`` if ``ack`` tells when an event is handled. A channel's next event waits for that,
+            other channels' don't.
         backoff: the bounds of the waits between connections.
         sleep: waits; replaced in tests.
         chance: a random value in [0, 1); replaced in tests.
 
     Raises:
-        ValueError: the URL or a channel's name can't be used.
+        ValueError: the URL can't be used.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        uaid: str = "",
-        channels: Iterable[str] = (),
-        endpoints: Mapping[str, str] | None = None,
+        state: State | None = None,
+        acks: Acks = Acks.AUTOMATIC,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        _check_url(url)
+        check_url(url)
         self._url = url
-        self._uaid = uaid
-        self._channels = tuple(channels)
-        for channel in self._channels:
-            check_channel(channel)
-        self._endpoints = dict(endpoints or {})
-        self._backoff = backoff or Backoff()
+        self._state = state or MemoryState()
+        self._acks = acks
+        self._backoff = backoff
         self._sleep = sleep
         self._chance = chance
-        self._mailbox = Mailbox()
-        self._wake = asyncio.Event()
-        self._runner: asyncio.Task[None] | None = None
-        self._welcomed: _Open | None = None
+        self._runner: Runner | None = None
+        self._reader = Reader(lambda: self._take(lambda: self._core.mailbox.take()), self._handle, acks)
+        self._readers: dict[str, Reader] = {}
+
+    @property
+    def status(self) -> Status:
+        """Where the connection is, and why."""
+        return Status(Phase.CLOSED) if self._runner is None else self._runner.status
 
     @property
     def uaid(self) -> str:
-        """The UAID last given by the server; a secret."""
-        return self._uaid
+        """The UAID last given by the server, "" if there is none; a secret."""
+        return "" if self._runner is None else self._core.uaid
 
     @property
-    def is_connected(self) -> bool:
-        """Tell whether the server has welcomed the agent on a socket that is not known to be lost."""
-        return self._welcomed is not None
-
-    @property
-    def endpoints(self) -> Mapping[str, str]:
-        """The endpoint of each registered channel."""
-        return dict(self._endpoints)
+    def channels(self) -> Mapping[str, Channel]:
+        """Every channel by name, those too that are remembered from an earlier run."""
+        return {record.name: Channel(self, record, self._claim) for record in self._core.mailbox}
 
     async def __aenter__(self) -> Self:
-        self._runner = asyncio.create_task(self._run(), name="roskva-agent")
-        self._runner.add_done_callback(lambda _: self._wake.set())
+        """Begin.
+
+        Raises:
+            ConfigError: the state belongs to another server, or to an agent that runs.
+        """
+        if self._runner is not None:
+            raise RuntimeError("an agent is used once")
+        core = Core(await asyncio.to_thread(self._state.open, self._url), self._backoff)
+        self._runner = Runner(self._url, core, self._state, self._sleep, self._chance)
+        self._runner.start()
         return self
 
     async def __aexit__(
@@ -124,175 +95,117 @@ class Agent:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the socket and end the task; the update in hand stays unacked. Repeating is safe."""
-        if self._runner is None:
-            return
-        self._runner.cancel()
-        await asyncio.wait([self._runner])
-        if not self._runner.cancelled():
-            self._runner.exception()
+        """Send what is acked, save, and end; what is in hand stays unacked. Repeating is safe."""
+        if self._runner is not None:
+            await self._runner.aclose()
 
-    async def settle(self) -> None:
-        """Ack the update read last, as reading on would; for a consumer that is done with it and leaves."""
-        update = self._mailbox.settle()
-        if update is None or self._welcomed is None:
-            return
-        # A lost ack is made good when the server sends the update again: the mailbox knows it.
-        with contextlib.suppress(ConnectionClosed, TimeoutError):
-            await self._welcomed.send(self._welcomed.talk.ack(update.channel, update.version))
+    async def register(self, channel: str) -> Channel:
+        """Want a channel, and wait until it has an endpoint; at once if it is remembered.
+
+        The first one waits for the server: bound it with ``asyncio.timeout``, and repeat as you like.
+
+        Raises:
+            ValueError: no server takes this name (§4.2).
+            RefusedError: this one refuses it for good; the channel is given up.
+        """
+        runner = self._running()
+        core = runner.core
+        record = core.register(channel, asyncio.get_running_loop().time())
+        runner.stir()
+        while core.must_save or not record.endpoint:
+            self._running()
+            if core.mailbox.get(channel) is not record:
+                raise RuntimeError(f"channel {record.name} was given up")
+            if record.refusal is not None and 400 <= record.refusal.status < 500:
+                refusal = record.refusal
+                await self.unregister(channel)
+                raise RefusedError(refusal.status, refusal.reason)
+            await (runner.save() if core.must_save else runner.wait())
+        return Channel(self, record, self._claim)
+
+    async def unregister(self, channel: str) -> None:
+        """Give a channel up: nothing of it is told any more, and its endpoint goes void. Repeating is safe.
+
+        It is saved when this returns; the server hears as soon as it is there.
+        """
+        runner = self._running()
+        runner.core.unregister(channel)
+        self._readers.pop(channel, None)
+        runner.stir()
+        await runner.save()
+
+    async def ack(self, event: Event) -> None:
+        """Note that an event is handled, and ack it; repeating is safe.
+
+        With automatic acks reading on does the same; this is for who is done and leaves.
+        """
+        self._handle(event)
+
+    async def give_back(self, event: Event) -> None:
+        """Give an event back unhandled: it comes again, or a newer one in its place. Repeating is safe."""
+        self._core.mailbox.give_back(event)
+        self._running().stir()
+
+    async def wait_status(self, old: Status) -> Status:
+        """Wait until the status is another than ``old``, and return it; quick changes are skipped."""
+        while self.status == old:
+            await self._running().wait()
+        return self.status
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        await self.settle()
-        while (event := self._mailbox.take()) is None:
-            if self._runner is None:
-                raise RuntimeError("an agent is iterated inside `async with`")
-            if self._runner.done():
-                if not self._runner.cancelled():
-                    self._runner.result()
-                raise StopAsyncIteration
-            self._wake.clear()
-            await self._wake.wait()
+        return await self._reader.read()
+
+    def _claim(self, record: Record) -> Reader:
+        """Return a channel's own reader, from whose making on its events come there."""
+        reader = self._readers.get(record.name)
+        if reader is None:
+            self._core.mailbox.claim(record)
+            reader = Reader(lambda: self._take(lambda: self._take_version(record)), self._handle, self._acks)
+            self._readers[record.name] = reader
+        return reader
+
+    def _take_version(self, record: Record) -> Event | None:
+        if self._core.mailbox.get(record.name) is not record:
+            raise StopAsyncIteration  # it was given up
+        event = self._core.mailbox.take_from(record)
+        if isinstance(event, EndpointChanged):
+            # A changed endpoint makes its channel stale: the event that follows stands for both.
+            self._core.handle(event)
+            event = self._core.mailbox.take_from(record)
         return event
 
-    async def _run(self) -> None:
-        while True:
-            end = await self._visit()
-            self._backoff = self._backoff.after(end.held)
-            retry_in = None if end.is_final else self._backoff.wait(self._chance(), end.retry_after)
-            self._mailbox.post_disconnected(Disconnected(end.reason, retry_in))
-            self._wake.set()
-            if retry_in is None:
-                return
-            await self._sleep(retry_in)
+    async def _take(self, take: Callable[[], Event | None]) -> Event:
+        runner = self._entered
+        while not runner.is_done:
+            if runner.core.must_save:
+                await runner.save()
+            # No await from here to the caller: one that is cancelled has taken nothing.
+            elif (event := take()) is not None:
+                return event
+            else:
+                await runner.wait()
+        runner.check()
+        raise StopAsyncIteration
 
-    async def _visit(self) -> "_End":
-        """Hold one connection for as long as it lasts, and tell how it ended."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with _connect(self._url) as socket:
-                end = await self._converse(socket)
-        except ConnectionClosed as error:
-            end = _read_closed(error)
-        except TimeoutError:
-            end = _End("no answer in time")
-        except (OSError, WebSocketException) as error:
-            end = _read_refusal(error)
-        finally:
-            welcomed, self._welcomed = self._welcomed, None
-        if welcomed is not None:
-            end.held = loop.time() - welcomed.at
-        return end
+    def _handle(self, event: Event) -> None:
+        self._core.handle(event)
+        self._entered.stir()
 
-    async def _converse(self, socket: ClientConnection) -> "_End":
-        talk = Conversation(self._uaid, self._channels, self._endpoints)
-        line = _Open(socket, talk, asyncio.get_running_loop().time())
-        await line.send(talk.hello())
-        while True:
-            async with asyncio.timeout(REPLY_TIMEOUT if talk.owes_reply else None):
-                message = await socket.recv()
-            step = talk.receive(message)
-            for event in step.events:
-                if isinstance(event, Failed):
-                    return _End(event.reason)
-                if isinstance(event, Welcomed):
-                    line.at = asyncio.get_running_loop().time()
-                    self._welcomed = line
-                self._post(event, line, step)
-            self._wake.set()
-            for message in step.messages:
-                await line.send(message)
+    @property
+    def _core(self) -> Core:
+        return self._entered.core
 
-    def _post(self, event: object, line: "_Open", step: Step) -> None:
-        match event:
-            case Welcomed(uaid, renewed):
-                self._uaid = uaid
-                if renewed:
-                    self._endpoints.clear()
-                self._mailbox.post_connected(Connected(uaid, renewed))
-            case Registered(channel, endpoint):
-                self._endpoints[channel] = endpoint
-                self._mailbox.post_answer(event)
-            case Refused():
-                self._mailbox.post_answer(event)
-            case Ignored(reason):
-                _log.debug("ignored: %s", reason)
-            case Updated(channel, version):
-                if not self._mailbox.post_update(event):
-                    step.messages.append(line.talk.ack(channel, version))
+    @property
+    def _entered(self) -> Runner:
+        if self._runner is None:
+            raise RuntimeError("an agent is used inside `async with`")
+        return self._runner
 
-
-class _Open:
-    """A socket with its conversation; ``at`` is when the server welcomed the agent."""
-
-    def __init__(self, socket: ClientConnection, talk: Conversation, at: float) -> None:
-        self._socket = socket
-        self.talk = talk
-        self.at = at
-
-    async def send(self, message: str) -> None:
-        async with asyncio.timeout(REPLY_TIMEOUT):
-            await self._socket.send(message)
-
-
-@dataclass(slots=True)
-class _End:
-    """How a connection ended; ``held`` is the seconds since it was welcomed."""
-
-    reason: str
-    retry_after: float | None = None
-    is_final: bool = False
-    held: float = 0.0
-
-
-def _connect(url: str) -> connect:
-    return connect(
-        url,
-        # A proxy of the environment can't reach this machine's own addresses.
-        proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
-        subprotocols=[Subprotocol("push-notification")],
-        compression=None,
-        max_size=_MAX_MESSAGE,
-        open_timeout=_OPEN_TIMEOUT,
-        close_timeout=_CLOSE_TIMEOUT,
-        ping_interval=_PING_INTERVAL,
-        ping_timeout=_PING_TIMEOUT,
-    )
-
-
-def _read_closed(error: ConnectionClosed) -> _End:
-    if error.rcvd is None:
-        return _End("connection lost")
-    ending = read_close(error.rcvd.code)
-    words = error.rcvd.reason if error.rcvd.reason.isprintable() else ""
-    reason = f"closed by the server: {error.rcvd.code} {words}".rstrip()
-    match ending:
-        case Ending.SUPERSEDED:
-            return _End(ending.value, is_final=True)
-        case Ending.BUSY:
-            return _End(reason, retry_after=BUSY_RETRY_AFTER)
-        case Ending.LOST:
-            return _End(reason)
-
-
-def _read_refusal(error: OSError | WebSocketException) -> _End:
-    if not isinstance(error, InvalidStatus):
-        return _End(f"can't connect: {error}"[:200])
-    status = error.response.status_code
-    retry_after = read_retry_after(error.response.headers.get("Retry-After"), time.time())
-    if retry_after is None and status in (429, 503):
-        retry_after = BUSY_RETRY_AFTER
-    return _End(f"can't connect: HTTP {status}", retry_after)
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError(f"not a ws:// or wss:// URL: {url[:100]!r}")
-    parts.hostname.encode("idna")  # UnicodeError, a ValueError, for what no resolver takes
-    try:
-        _connect(url)
-    except InvalidURI as error:
-        raise ValueError(f"not a URL of a WebSocket: {error.msg}") from None
+    def _running(self) -> Runner:
+        if self._entered.is_done:
+            self._entered.check()
+            raise RuntimeError("the agent is closed")
+        return self._entered

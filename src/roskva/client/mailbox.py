@@ -1,91 +1,172 @@
-"""Own what an agent's consumer hasn't read: the newest news of each kind, so memory is bounded by the channels.
+"""Own what an agent knows of each channel and what the application hasn't handled; memory is bounded by the channels.
 
-Pure, like the rings below; the shell (``client.agent``) wakes the consumer.
+Pure: no loop, clock or socket. Events are not queued but derived from what each channel owes, when the
+application asks: however slow it is, a channel owes one endpoint, one staleness and one version.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from roskva.protocol.agent import Refused, Registered, Updated
-
-__all__ = ["Connected", "Disconnected", "Event", "Mailbox", "Refused", "Registered", "Updated"]
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The server knows this agent; ``renewed`` under another UAID: old endpoints are void, updates may be lost."""
-
-    uaid: str
-    renewed: bool
+from roskva.client.events import EndpointChanged, Event, Stale, Update
+from roskva.client.snapshot import Remembered
+from roskva.protocol.agent import Refused, check_channel
+from roskva.types import ChannelId
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """The connection is gone; the next try is in ``retry_in`` seconds, or never if that is None."""
+@dataclass(slots=True)
+class Record:
+    """One channel.
 
-    reason: str
-    retry_in: float | None
+    Args:
+        newest: the newest version heard of, -1 for none.
+        handled: the newest version that the application has handled under this UAID.
+        in_hand: the event that the application has and hasn't handled; one at a time.
+        is_void: the event in hand is an update under an earlier UAID: handling it acks nothing.
+        is_claimed: its events go to its own reader.
+        awaits_answer: its endpoint is being asked for, or soon is; a ``Stale`` waits for the answer.
+        refusal: what the server answered instead of an endpoint, None if it didn't.
+    """
 
+    name: str
+    endpoint: str = ""
+    is_told: bool = False
+    is_stale: bool = True
+    newest: int = -1
+    handled: int = -1
+    in_hand: Event | None = None
+    is_void: bool = False
+    is_claimed: bool = False
+    awaits_answer: bool = False
+    refusal: Refused | None = None
 
-Event = Connected | Disconnected | Registered | Refused | Updated
+    def owes(self) -> Event | None:
+        """Return the next event, None if there is none now."""
+        if self.in_hand is not None:
+            return None
+        if self.endpoint and not self.is_told:
+            return EndpointChanged(self.name, self.endpoint)
+        if self.is_stale and not self.awaits_answer:
+            return Stale(self.name)
+        if self.newest > self.handled:
+            return Update(self.name, self.newest)
+        return None
+
+    def remember(self) -> Remembered:
+        """Return what must outlive the process; an event in hand is not handled."""
+        return Remembered(self.endpoint, self.is_told, self.is_stale or isinstance(self.in_hand, Stale))
 
 
 class Mailbox:
-    """The unread events of one agent, and what its consumer has handled of each channel."""
+    """The channels of one agent."""
 
     def __init__(self) -> None:
-        self._status: Connected | Disconnected | None = None
-        self._renewed = False
-        self._answers: dict[str, Registered | Refused] = {}
-        self._updates: dict[str, Updated] = {}
-        self._in_hand: Updated | None = None
-        self._handled: dict[str, int] = {}
+        self._records: dict[ChannelId, Record] = {}
+        # Those that may owe something to the common reader, the longest waiting first.
+        self._ready: dict[ChannelId, None] = {}
 
-    def post_connected(self, event: Connected) -> None:
-        """Put in a connection; a new UAID voids what was unread of the old one."""
-        if event.renewed:
-            self._renewed = True
-            self._in_hand = None
-            for news in (self._answers, self._updates, self._handled):
-                news.clear()
-        # Unread renewals must outlive a reconnection: they are the signal to fetch everything again.
-        self._status = Connected(event.uaid, self._renewed)
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
 
-    def post_disconnected(self, event: Disconnected) -> None:
-        """Put in the end of a connection."""
-        self._status = event
+    def get(self, channel: str) -> Record | None:
+        """Return a channel, None if the agent doesn't have it.
 
-    def post_answer(self, event: Registered | Refused) -> None:
-        """Put in the answer to a register."""
-        self._answers[event.channel] = event
+        Raises:
+            ValueError: no channel can have this name.
+        """
+        return self._records.get(check_channel(channel))
 
-    def post_update(self, event: Updated) -> bool:
-        """Put in an update unless it is no news; False if it was handled already, and its ack got lost."""
-        if event.version <= self._handled.get(event.channel, -1):
+    def add(self, channel: str, remembered: Remembered) -> Record:
+        """Put in a channel."""
+        channel_id = check_channel(channel)
+        record = Record(channel, remembered.endpoint, remembered.is_told, remembered.is_stale)
+        record.awaits_answer = not remembered.endpoint
+        self._records[channel_id] = record
+        self._ready[channel_id] = None
+        return record
+
+    def remove(self, channel: str) -> None:
+        """Take out a channel; what it owes is dropped."""
+        channel_id = check_channel(channel)
+        self._records.pop(channel_id, None)
+        self._ready.pop(channel_id, None)
+
+    def renew(self) -> None:
+        """Void every endpoint and version: the server knows this agent no more, and updates may be lost."""
+        for record in self:
+            record.endpoint = ""
+            record.is_told = False
+            record.is_stale = True
+            record.newest = record.handled = -1
+            record.is_void = isinstance(record.in_hand, Update)
+            self.refresh(record)
+
+    def set_endpoint(self, record: Record, endpoint: str) -> bool:
+        """Put in the answer to a register; False if it is no news."""
+        record.awaits_answer, record.refusal = False, None
+        self.refresh(record)
+        if record.endpoint == endpoint:
             return False
-        seen = self._updates.get(event.channel)
-        if seen is None and self._in_hand is not None and self._in_hand.channel == event.channel:
-            seen = self._in_hand
-        if seen is None or seen.version < event.version:
-            self._updates[event.channel] = event
+        record.endpoint, record.is_told, record.is_stale = endpoint, False, True
         return True
 
+    def refresh(self, record: Record) -> None:
+        """Note that a channel may owe something now."""
+        if not record.is_claimed:
+            self._ready[check_channel(record.name)] = None
+
+    def claim(self, record: Record) -> None:
+        """Keep a channel's events for its own reader."""
+        record.is_claimed = True
+        self._ready.pop(check_channel(record.name), None)
+
     def take(self) -> Event | None:
-        """Hand out the next event, None if there is none; an update must be settled before the next ``take``."""
-        if self._status is not None:
-            status, self._status = self._status, None
-            if isinstance(status, Connected):
-                self._renewed = False
-            return status
-        if self._answers:
-            return self._answers.pop(next(iter(self._answers)))
-        if self._updates:
-            self._in_hand = self._updates.pop(next(iter(self._updates)))
-            return self._in_hand
+        """Hand out the next event of a channel without a reader of its own; None if there is none."""
+        while self._ready:
+            channel_id = next(iter(self._ready))
+            del self._ready[channel_id]
+            event = self.take_from(self._records[channel_id])
+            if event is not None:
+                return event
         return None
 
-    def settle(self) -> Updated | None:
-        """Note that the update handed out last is handled, and return it to be acked; None if there is none."""
-        update, self._in_hand = self._in_hand, None
-        if update is not None:
-            self._handled[update.channel] = update.version
-        return update
+    def take_from(self, record: Record) -> Event | None:
+        """Hand out a channel's next event; it owes nothing more until that is handled or given back."""
+        event = record.owes()
+        if event is None:
+            return None
+        record.in_hand, record.is_void = event, False
+        if isinstance(event, Stale):
+            record.is_stale = False  # what becomes stale from now on is stale again
+        return event
+
+    def handle(self, event: Event) -> Update | None:
+        """Note that an event in hand is handled; returns the update to ack, None if there is none.
+
+        An event that isn't in hand is ignored: repeating is safe.
+        """
+        record = self._put_down(event)
+        if record is None:
+            return None
+        match event:
+            case EndpointChanged(_, endpoint):
+                record.is_told = record.endpoint == endpoint
+            case Update(_, version) if not record.is_void:
+                record.handled = max(record.handled, version)
+                return event
+        return None
+
+    def give_back(self, event: Event) -> None:
+        """Note that an event in hand is not handled: it, or a newer one in its place, is handed out again."""
+        record = self._put_down(event)
+        if record is None:
+            return
+        if isinstance(event, Stale):
+            record.is_stale = True
+
+    def _put_down(self, event: Event) -> Record | None:
+        record = self.get(event.channel)
+        if record is None or record.in_hand != event:
+            return None
+        record.in_hand = None
+        self.refresh(record)
+        return record

@@ -1,130 +1,162 @@
-"""Own a publisher's PUT: one version to one endpoint, and what the answer means (docs/protocol.md §7).
+"""Own the publisher: tell channels that something is new, and learn what became of it (docs/protocol.md §7).
 
-No retry and no queue: the caller knows whether a newer version has replaced this one by then.
+The parts: ``http`` sends one PUT, ``answers`` reads it, ``deliveries`` coalesces and repeats.
 """
 
-import contextlib
-import enum
-import json
-import time
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from urllib.parse import SplitResult, urlsplit
+import asyncio
+import inspect
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
 
-from roskva.state.backoff import read_retry_after
+from roskva.client.answers import Outcome, Result, check_endpoint, check_version, refuse
+from roskva.client.deliveries import Deliveries
+from roskva.client.http import Http
 
-TIMEOUT = 10.0
-"""Seconds a server may take for each step of a PUT."""
+__all__ = ["CONCURRENCY", "DEADLINE", "TIMEOUT", "TRIES", "Outcome", "Publisher", "Result"]
 
-_MAX_ANSWER = 64 << 10
+CONCURRENCY: Final = 32
+"""PUTs on their way at a time, and so the most connections that are open."""
 
+TIMEOUT: Final = 10.0
+"""Seconds for one PUT, from the connection to the end of the answer."""
 
-class Outcome(enum.Enum):
-    """What became of an update."""
+TRIES: Final = 5
+"""PUTs of one update, until it is given up."""
 
-    DELIVERED = "delivered"
-    STORED = "stored"
-    GONE = "gone"
-    REFUSED = "refused"
-    UNAVAILABLE = "unavailable"
+DEADLINE: Final = 30.0
+"""Seconds until there is a result, whatever happens."""
 
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The answer to a PUT.
-
-    Args:
-        outcome: delivered and stored keep the promise; gone: drop the endpoint; refused: repeating is
-            useless; unavailable: nothing is known to have changed, and repeating is safe.
-        status: the HTTP status, 0 if there was no answer.
-        reason: the server's words, or what failed on the way; one printable line.
-        retry_after: seconds the server asked to be left alone, None if it did not.
-    """
-
-    outcome: Outcome
-    status: int
-    reason: str = ""
-    retry_after: float | None = None
-
-    @property
-    def is_accepted(self) -> bool:
-        """Tell whether the service promised to deliver this version or a later one."""
-        return self.outcome in (Outcome.DELIVERED, Outcome.STORED)
+_WINDOW: Final = 8
+"""Updates that ``put_many`` has under way, in units of the concurrency: some wait for a second try, and no slot."""
 
 
-def put(endpoint: str, version: int | None = None, *, timeout: float = TIMEOUT) -> Result:
-    """Tell a channel that something is new; the server chooses the version if none is given. Blocks.
+class Publisher:
+    """Tells channels that something is new.
 
-    Redirects are not followed: an endpoint is the server's own promise.
+    Its connections are kept and few; a PUT without an answer is repeated, which is safe as versions only rise;
+    asked again for an endpoint whose PUT still waits, it sends the newest version alone.
+    Use it in one event loop, with ``async with``, or call ``aclose`` at the end.
+
+        async with Publisher() as publisher:
+            result = await publisher.put(endpoint, version=7)
+
+    It PUTs to whatever URL it is given: take endpoints only of a push server that you trust.
 
     Args:
-        endpoint: the URL that the agent got at register; a secret.
-        version: not negative; lower than or equal to the last one, it changes nothing.
-        timeout: seconds for each step on the network.
-
-    Raises:
-        ValueError: the endpoint is no http:// or https:// URL, or the version is negative.
+        concurrency: PUTs on their way at a time, at least 1; also the most connections.
+        timeout: seconds for one PUT.
+        tries: PUTs of one update, at least 1; 1 is not to repeat.
+        deadline: seconds until an update has its result, waits and repetitions included.
+        on_gone: called with each endpoint that is gone, so that the application forgets it; a function or a
+            coroutine function. What it raises is raised where that endpoint's result is waited for.
+        tls: whom to trust with https://; None for the system's authorities.
     """
-    if version is not None and version < 0:
-        raise ValueError(f"a version is not negative: {version}")
-    parts = _split(endpoint)
-    body = "" if version is None else f"version={version}"
-    try:
-        with contextlib.closing(_connect(parts, timeout)) as connection:
-            connection.request("PUT", _target(parts), body, {"Content-Type": "application/x-www-form-urlencoded"})
-            return _read(connection.getresponse())
-    except (OSError, HTTPException) as error:
-        return Result(Outcome.UNAVAILABLE, 0, _printable(f"no answer: {str(error) or type(error).__name__}"))
 
+    def __init__(
+        self,
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout: float = TIMEOUT,
+        tries: int = TRIES,
+        deadline: float = DEADLINE,
+        on_gone: Callable[[str], Awaitable[object] | object] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._concurrency = max(concurrency, 1)
+        self._tries = tries
+        self._deadline = deadline
+        self._on_gone = on_gone
+        self._http = Http(self._concurrency, timeout, tls)
+        self._deliveries: Deliveries | None = None
+        self._is_closed = False
 
-def _split(endpoint: str) -> SplitResult:
-    if not (endpoint.isascii() and endpoint.isprintable()) or " " in endpoint:
-        raise ValueError("not a URL: it has spaces, control characters or letters beyond ASCII")
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not an http:// or https:// URL")
-    _ = parts.port  # raises ValueError out of range
-    parts.hostname.encode("idna")  # UnicodeError, a ValueError, for what no resolver takes
-    return parts
+    async def __aenter__(self) -> Self:
+        return self
 
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
-def _connect(parts: SplitResult, timeout: float) -> HTTPConnection:
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=timeout)
+    async def put(self, endpoint: str, version: int | None = None) -> Result:
+        """Tell one channel that something is new, and return what became of it.
 
+        Cancelling it gives the update up; it may have arrived all the same.
 
-def _target(parts: SplitResult) -> str:
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        Args:
+            endpoint: the URL that the agent got at register; a secret, shown in no result or error.
+            version: not negative; lower than or equal to the last one, it changes nothing. None lets the server
+                choose one above the last.
 
+        Raises:
+            ValueError: the endpoint is no http:// or https:// URL, or no server takes the version.
+            RuntimeError: the publisher is closed.
+        """
+        check_version(version)
+        check_endpoint(endpoint)
+        return await self._open().ask(endpoint, version, self._deadline)
 
-def _read(response: HTTPResponse) -> Result:
-    outcome = _read_status(response.status)
-    retry_after = read_retry_after(response.getheader("Retry-After"), time.time())
-    if outcome in (Outcome.DELIVERED, Outcome.STORED):
-        return Result(outcome, response.status)
-    reason = _read_reason(response.read(_MAX_ANSWER)) or _printable(response.reason)
-    return Result(outcome, response.status, reason, retry_after)
+    async def put_many(
+        self, endpoints: Iterable[str], version: int | None = None
+    ) -> AsyncGenerator[tuple[str, Result], None]:
+        """Tell many channels that something is new; yield each endpoint with its result, as they come.
 
+        However many there are, a few hundred are under way at a time, and endpoints are taken as there is room.
+        A text that is no endpoint is refused, and the others go on. Whoever stops early gives up those under way.
 
-def _read_status(status: int) -> Outcome:
-    if status == 200:
-        return Outcome.DELIVERED
-    if 200 < status < 300:
-        return Outcome.STORED
-    if status == 410:
-        return Outcome.GONE
-    # 408 and 429 are the two refusals of a moment.
-    return Outcome.UNAVAILABLE if status >= 500 or status in (408, 429) else Outcome.REFUSED
+        Args:
+            endpoints: as ``put`` takes them; may be a generator.
+            version: for all of them; None lets the server choose for each.
 
+        Raises:
+            ValueError: no server takes the version.
+            RuntimeError: the publisher is closed.
+        """
+        check_version(version)
+        deliveries = self._open()
+        source = iter(endpoints)
+        done: asyncio.Queue[asyncio.Future[Result]] = asyncio.Queue()
+        under_way: dict[asyncio.Future[Result], str] = {}
+        try:
+            while True:
+                for endpoint in islice(source, _WINDOW * self._concurrency - len(under_way)):
+                    try:
+                        check_endpoint(endpoint)
+                    except ValueError as error:
+                        yield endpoint, refuse(str(error))
+                        continue
+                    future = deliveries.ask(endpoint, version, self._deadline)
+                    under_way[future] = endpoint
+                    future.add_done_callback(done.put_nowait)
+                if not under_way:
+                    return
+                future = await done.get()
+                yield under_way.pop(future), future.result()
+        finally:
+            for future in under_way:
+                future.cancel()
 
-def _read_reason(body: bytes) -> str:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    reason = found.get("reason") if isinstance(found, dict) else None
-    return _printable(reason) if isinstance(reason, str) else ""
+    async def aclose(self) -> None:
+        """Give up what is under way, whose result is that there was no answer, and close every connection."""
+        self._is_closed = True
+        if self._deliveries is not None:
+            await self._deliveries.aclose()
+        await self._http.aclose()
 
+    def _open(self) -> Deliveries:
+        if self._is_closed:
+            raise RuntimeError("the publisher is closed")
+        if self._deliveries is None:
+            self._deliveries = Deliveries(
+                self._http.put, concurrency=self._concurrency, tries=self._tries, on_gone=self._tell_gone
+            )
+        return self._deliveries
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:200])
+    async def _tell_gone(self, endpoint: str) -> None:
+        if self._on_gone is not None:
+            told = self._on_gone(endpoint)
+            if inspect.isawaitable(told):
+                await told

@@ -1,22 +1,27 @@
 """Own the agent's half of one conversation: messages in, events and messages out; the mirror of ``session``.
 
-No socket, clock or retry: the shell (``client.agent``) carries the messages, and begins a new
-``Conversation`` for every socket. It trusts nothing a server says: what can't be read is ``Ignored``.
+No socket, clock or retry: ``client.core`` begins a new ``Conversation`` for every socket, the shell
+(``client.agent``) carries the messages. It trusts nothing a server says: what can't be read is ``Ignored``.
+The spelling is ``agent_messages``'.
 """
 
 import enum
-import json
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from roskva.types import MAX_VERSION, ChannelId, parse_channel_id
+from roskva.protocol.agent_messages import (
+    Reply,
+    read_reply,
+    spell_ack,
+    spell_hello,
+    spell_register,
+    spell_unregister,
+)
+from roskva.types import ChannelId, parse_channel_id
 
 REGISTER_WINDOW = 64
 """Registers under way at a time: a socket full of them must not stop both sides from reading."""
-
-_LONGEST_TEXT = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A channel could not be registered; 4xx is for good, anything else may be tried on the next socket."""
+    """A channel could not be registered; 4xx is for good, anything else may be tried again later."""
 
     channel: str
     status: int
@@ -88,12 +93,17 @@ class Ending(enum.Enum):
 
     SUPERSEDED = "another connection took over this UAID"
     BUSY = "try again later"
+    LEAVING = "the server is going away"
+    RESTARTING = "the server is restarting"
     LOST = "connection lost"
 
 
+_ENDINGS = {4000: Ending.SUPERSEDED, 1013: Ending.BUSY, 1001: Ending.LEAVING, 1012: Ending.RESTARTING}
+
+
 def read_close(code: int) -> Ending:
-    """Tell what a close code means to an agent (§3.5, §3.8); most say no more than that the socket is gone."""
-    return {4000: Ending.SUPERSEDED, 1013: Ending.BUSY}.get(code, Ending.LOST)
+    """Tell what a close code means to an agent (§3.5, §3.8, §11.6); most say only that the socket is gone."""
+    return _ENDINGS.get(code, Ending.LOST)
 
 
 class _Phase(enum.Enum):
@@ -119,9 +129,9 @@ class Conversation:
         self._spellings = {check_channel(name): name for name in channels}
         known = {check_channel(name) for name in registered} if uaid else set()
         self._known = known & self._spellings.keys()
-        self._unsent: deque[ChannelId] = deque()
+        self._unsent: dict[ChannelId, None] = {}
         self._awaited: set[ChannelId] = set()
-        self._left: set[ChannelId] = set()
+        self._left: dict[ChannelId, str] = {}
         self._phase = _Phase.GREETING
 
     @property
@@ -129,39 +139,47 @@ class Conversation:
         """Tell whether the server owes the reply to a hello or a register."""
         return self._phase is _Phase.GREETING or bool(self._awaited)
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the server has welcomed the agent."""
+        return self._phase is _Phase.OPEN
+
+    def awaits(self, channel_id: ChannelId) -> bool:
+        """Tell whether the endpoint of a channel is being asked for."""
+        return channel_id in self._awaited or channel_id in self._unsent
+
     def hello(self) -> str:
         """Build the first message. It lists what is registered and no more: one unknown channel costs the UAID (§3)."""
         listed = [name for channel_id, name in self._spellings.items() if channel_id in self._known]
-        return _spell("hello", uaid=self._uaid, channelIDs=listed)
+        return spell_hello(self._uaid, listed)
 
-    def register(self, channel: str) -> str:
-        """Build the message that asks for a channel; only after ``Welcomed``, which leads to those of all channels."""
+    def register(self, channel: str) -> list[str]:
+        """Ask for a channel; returns the messages that can be sent now. ``Welcomed`` leads to those of all channels."""
         channel_id = check_channel(channel)
         self._spellings[channel_id] = channel
-        self._left.discard(channel_id)
-        self._awaited.add(channel_id)
-        return _spell("register", channelID=channel)
+        self._left.pop(channel_id, None)
+        if self._phase is not _Phase.OPEN:
+            return []
+        self._unsent[channel_id] = None
+        return self._register_more()
 
-    def unregister(self, channel: str) -> str:
-        """Build the message that ends a channel; its updates are dropped from now on."""
+    def unregister(self, channel: str) -> list[str]:
+        """End a channel, whose updates are dropped from now on; returns the messages that can be sent now."""
         channel_id = check_channel(channel)
         self._spellings.pop(channel_id, None)
         self._known.discard(channel_id)
         self._awaited.discard(channel_id)
-        self._left.add(channel_id)
-        return _spell("unregister", channelID=channel)
+        self._unsent.pop(channel_id, None)
+        self._left[channel_id] = channel
+        return [spell_unregister(channel)] if self._phase is _Phase.OPEN else []
 
     def ack(self, channel: str, version: int) -> str:
-        """Build the message that says a version was handled (§8)."""
-        return _spell("ack", updates=[{"channelID": channel, "version": version}])
-
-    def ping(self) -> str:
-        """Build a keep-alive message; at most one every 20 s (§6)."""
-        return "{}"
+        """Build the message that says a version was handled (§8); only after ``Welcomed``."""
+        return spell_ack(channel, version)
 
     def receive(self, message: str | bytes) -> Step:
         """Take in one message of the server. Never raises, whatever it is."""
-        reply = _read(message)
+        reply = read_reply(message)
         if reply is None:
             return Step([Ignored("not a JSON object")], [])
         step = Step([], [])
@@ -172,7 +190,7 @@ class Conversation:
             step.events.append(Ignored(f"unexpected {reply.kind or 'error'}: {reply.reason or 'no reason given'}"))
         return step
 
-    def _on_hello(self, reply: "_Reply", step: Step) -> None:
+    def _on_hello(self, reply: Reply, step: Step) -> None:
         if not reply.is_success or not reply.uaid:
             self._phase = _Phase.OVER
             step.events.append(Failed(f"hello refused: {reply.status or 'no uaid'} {reply.reason}".rstrip()))
@@ -183,11 +201,13 @@ class Conversation:
             self._known.clear()
         self._uaid = reply.uaid
         self._phase = _Phase.OPEN
-        self._unsent.extend(channel for channel in self._spellings if channel not in self._known)
+        self._unsent = {channel: None for channel in self._spellings if channel not in self._known}
         step.events.append(Welcomed(reply.uaid, renewed))
-        self._register_more(step)
+        # Given up while the hello that lists them was under way.
+        step.messages.extend(spell_unregister(name) for name in self._left.values())
+        step.messages.extend(self._register_more())
 
-    def _on_register(self, reply: "_Reply", step: Step) -> None:
+    def _on_register(self, reply: Reply, step: Step) -> None:
         channel_id = parse_channel_id(reply.channel)
         if channel_id is None or channel_id not in self._spellings:
             step.events.append(Ignored("a register reply for no channel of this agent"))
@@ -199,16 +219,16 @@ class Conversation:
             step.events.append(Registered(name, reply.endpoint))
         else:
             step.events.append(Refused(name, reply.status or 500, reply.reason or "no endpoint given"))
-        self._register_more(step)
+        step.messages.extend(self._register_more())
 
-    def _on_unregister(self, reply: "_Reply", step: Step) -> None:
+    def _on_unregister(self, reply: Reply, step: Step) -> None:
         channel_id = parse_channel_id(reply.channel)
         if reply.is_success and channel_id in self._left:
             step.events.append(Unregistered(reply.channel))
         else:
             step.events.append(Ignored(f"unregister failed: {reply.status} {reply.reason}".rstrip()))
 
-    def _on_notification(self, reply: "_Reply", step: Step) -> None:
+    def _on_notification(self, reply: Reply, step: Step) -> None:
         for channel, version in reply.updates:
             channel_id = parse_channel_id(channel)
             if channel_id is None or channel_id in self._left:
@@ -217,16 +237,19 @@ class Conversation:
                 step.events.append(Updated(self._spellings[channel_id], version))
             else:
                 # Nobody here will ever handle it; left alone, it would come again on every socket.
-                step.messages.append(self.unregister(channel))
+                step.messages.extend(self.unregister(channel))
 
-    def _register_more(self, step: Step) -> None:
+    def _register_more(self) -> list[str]:
+        messages: list[str] = []
         while self._unsent and len(self._awaited) < REGISTER_WINDOW:
-            channel_id = self._unsent.popleft()
-            if channel_id in self._spellings:
-                step.messages.append(self.register(self._spellings[channel_id]))
+            channel_id = next(iter(self._unsent))
+            del self._unsent[channel_id]
+            self._awaited.add(channel_id)
+            messages.append(spell_register(self._spellings[channel_id]))
+        return messages
 
 
-_ACTS: dict[tuple[_Phase, str], Callable[[Conversation, "_Reply", Step], None]] = {
+_ACTS: dict[tuple[_Phase, str], Callable[[Conversation, Reply, Step], None]] = {
     (_Phase.GREETING, "hello"): Conversation._on_hello,
     (_Phase.OPEN, "register"): Conversation._on_register,
     (_Phase.OPEN, "unregister"): Conversation._on_unregister,
@@ -244,68 +267,3 @@ def check_channel(name: str) -> ChannelId:
     if channel_id is None:
         raise ValueError(f"not 1-100 characters of letters, digits, '_', '.' and '-': {name[:100]!r}")
     return channel_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """A server's message with everything unreadable left out; ``status`` is None where the server gave none."""
-
-    kind: str
-    status: int | None
-    uaid: str
-    channel: str
-    endpoint: str
-    updates: list[tuple[str, int]]
-    reason: str
-
-    @property
-    def is_success(self) -> bool:
-        return self.status is None or 200 <= self.status < 300
-
-
-def _spell(message_type: str, **fields: object) -> str:
-    return json.dumps({"messageType": message_type, **fields}, separators=(",", ":"))
-
-
-def _read(message: str | bytes) -> _Reply | None:
-    try:
-        found = json.loads(message)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    return _Reply(
-        kind=_read_text(found.get("messageType")).strip().lower(),
-        status=_read_int(found.get("status")),
-        uaid=_read_word(found.get("uaid")),
-        channel=_read_word(found.get("channelID")),
-        endpoint=_read_word(found.get("pushEndpoint")),
-        updates=_read_updates(found.get("updates")),
-        reason=_read_text(found.get("reason")) or _read_text(found.get("error")),
-    )
-
-
-def _read_updates(found: object) -> list[tuple[str, int]]:
-    entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-    pairs = [(_read_word(entry.get("channelID")), _read_int(entry.get("version"))) for entry in entries]
-    return [(channel, version) for channel, version in pairs if channel and version is not None]
-
-
-def _read_int(found: object) -> int | None:
-    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) <= 19:
-        found = int(found)
-    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_VERSION:
-        return found
-    return None
-
-
-def _read_text(found: object) -> str:
-    """Read what may be shown on a terminal: no control characters, no more than a line."""
-    return found[:200] if isinstance(found, str) and found.isprintable() else ""
-
-
-def _read_word(found: object) -> str:
-    """Read what is kept, sent again or printed: printable ASCII without spaces, else nothing."""
-    if isinstance(found, str) and len(found) <= _LONGEST_TEXT and found.isascii() and found.isprintable():
-        return "" if " " in found else found
-    return ""

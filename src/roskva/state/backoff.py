@@ -13,6 +13,9 @@ MAX_RETRY_AFTER = 3600.0
 
 _MAX_DOUBLINGS = 30
 
+_LEAST = 0.1
+"""The part of a spread that is always waited: whatever the dice say, tries are bounded (16 in the worst minute)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -34,20 +37,19 @@ class Backoff:
         """Count the end of a connection that held so many seconds; 0 if it never opened."""
         return replace(self, failures=1 if held >= self.steady_after else self.failures + 1)
 
-    def wait(self, chance: float, retry_after: float | None = None) -> float:
+    def wait(self, chance: float, retry_after: float | None = None, spread: float = 0.0) -> float:
         """Choose the seconds to the next try.
 
         Args:
             chance: a random value in [0, 1).
             retry_after: seconds the server asked for, None if it did not; waited out in full.
+            spread: seconds over which the tries of a whole herd are spread at least.
         """
         doublings = min(max(self.failures - 1, 0), _MAX_DOUBLINGS)
-        spread = min(self.cap, self.first * 2.0**doublings)
-        if retry_after is None:
-            return chance * spread
-        asked = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
+        asked = min(max(retry_after or 0.0, 0.0), MAX_RETRY_AFTER)
         # A herd that was told one number must not return at one instant: the spread grows with it.
-        return asked + chance * max(spread, asked / 2)
+        spread = max(min(self.cap, self.first * 2.0**doublings), asked / 2, spread)
+        return asked + spread * (_LEAST + (1.0 - _LEAST) * chance)
 
 
 def choose_retry_after(seconds: float, chance: float) -> int:

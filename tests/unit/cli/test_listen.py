@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -11,42 +13,77 @@ import pytest
 
 from roskva.cli import listen
 from roskva.cli.main import main, make_parser
-from roskva.client.mailbox import Connected, Disconnected, Event, Refused, Registered, Updated
-from roskva.client.state import State, open_state, save_state
+from roskva.client.events import EndpointChanged, Event, Stale, Update
+from roskva.client.file_state import FileState
+from roskva.client.reader import Acks
+from roskva.client.snapshot import Remembered
+from roskva.client.status import Phase, Status
+from roskva.errors import RefusedError
 
 URL = "ws://127.0.0.1:8080/"
-UAID = "5f1f6a2e-6d1c-4b4e-9d6e-2f4f7c1a0b3d"
 ENDPOINT = "http://x/update/1"
+CONNECTED = Status(Phase.CONNECTED)
+
+
+class FakeChannel:
+    """A channel with its endpoint."""
+
+    def __init__(self, name: str, endpoint: str) -> None:
+        self.name, self.endpoint = name, endpoint
 
 
 class FakeAgent:
-    """Tells the events of a test, and keeps how it was made."""
+    """Tells the events and statuses of a test, and keeps how it was made."""
 
     events: list[Event]
+    statuses: list[Status]
+    refuses: RefusedError | None
     made: "list[FakeAgent]"
 
-    def __init__(self, url: str, *, uaid: str, channels: dict[str, str], endpoints: dict[str, str]) -> None:
-        self.url, self.uaid, self.channels, self.endpoints = url, uaid, list(channels), endpoints
+    def __init__(self, url: str, *, state: FileState, acks: Acks) -> None:
+        self.url, self.acks = url, acks
+        self._state = state
+        self.status = Status(Phase.CONNECTING)
+        self.wanted: list[str] = []
+        self.channels: dict[str, FakeChannel] = {}
         type(self).made.append(self)
 
     async def __aenter__(self) -> Self:
+        found = self._state.open(self.url)
+        self.channels = {name: FakeChannel(name, channel.endpoint) for name, channel in found.channels.items()}
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        pass
+        self._state.close()
+
+    async def register(self, name: str) -> None:
+        self.wanted.append(name)
+        if self.refuses is not None:
+            raise self.refuses
+
+    async def wait_status(self, old: Status) -> Status:
+        await asyncio.sleep(0)
+        if self.status == old:
+            if not self.statuses:
+                await asyncio.Event().wait()
+            self.status = self.statuses.pop(0)
+        return self.status
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        for event in self.events:
+        for _ in range(10):
             await asyncio.sleep(0)
+        for event in self.events:
             yield event
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> type[FakeAgent]:
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeAgent]]:
     """Put a fake agent in the real one's place."""
-    fake = type("Fake", (FakeAgent,), {"events": [], "made": []})
+    fake = type("Fake", (FakeAgent,), {"events": [], "statuses": [CONNECTED], "refuses": None, "made": []})
     monkeypatch.setattr(listen, "Agent", fake)
-    return fake
+    yield fake
+    logging.getLogger("roskva.client").handlers.clear()
+    logging.getLogger("roskva.client").propagate = True
 
 
 @pytest.fixture
@@ -55,129 +92,91 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.json"
 
 
+def remember(path: Path, **channels: str) -> None:
+    """Leave a state as an earlier run would."""
+    state = FileState(path)
+    snapshot = state.open(URL)
+    remembered = {name: Remembered(endpoint, is_told=True, is_stale=False) for name, endpoint in channels.items()}
+    state.save(type(snapshot)(URL, "u", remembered))
+    state.close()
+
+
 def test_words_go_to_stdout_and_news_to_stderr(
     agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Scripts read endpoints and updates; people read about the connection."""
-    agent.events = [
-        Connected(UAID, renewed=True),
-        Registered("a", ENDPOINT),
-        Updated("a", 7),
-        Disconnected("lost", 1.23),
-        Connected(UAID, renewed=False),
-        Updated("a", 8),
-    ]
+    """Scripts read endpoints, staleness and updates; people read about the connection."""
+    agent.events = [EndpointChanged("a", ENDPOINT), Stale("a"), Update("a", 7)]
+    agent.statuses = [Status(Phase.WAITING, "lost", 1.23), CONNECTED]
     assert main(["listen", "--state", str(path), "--channel", "a"]) == 1
     out, err = capsys.readouterr()
-    assert out.splitlines() == [f"endpoint a {ENDPOINT}", "update a 7", "update a 8"]
-    assert err.splitlines() == [
-        "connected as a new agent",
-        "disconnected: lost; trying again in 1.2 s",
-        "connected",
-    ]
+    assert out.splitlines() == [f"endpoint a {ENDPOINT}", "stale a", "update a 7"]
+    assert err.splitlines() == ["disconnected: lost; trying again in 1.2 s", "connected"]
+    assert agent.made[0].wanted == ["a"]
+    assert agent.made[0].acks is Acks.AUTOMATIC
 
 
 def test_json_is_an_object_a_line(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json the same is told in objects."""
-    agent.events = [Connected(UAID, renewed=True), Registered("a", ENDPOINT), Updated("a", 7)]
+    agent.events = [EndpointChanged("a", ENDPOINT), Stale("a"), Update("a", 7)]
     main(["listen", "--state", str(path), "--channel", "a", "--json"])
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"event": "endpoint", "channel": "a", "url": ENDPOINT},
+        {"event": "stale", "channel": "a"},
         {"event": "update", "channel": "a", "version": 7},
     ]
 
 
-def test_agent_is_remembered(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The next run is the same agent, and prints its endpoints once, when it is connected."""
-    agent.events = [Connected(UAID, renewed=True), Registered("a", ENDPOINT)]
-    main(["listen", "--state", str(path), "--channel", "a"])
-    capsys.readouterr()
-    agent.events = [Connected(UAID, renewed=False), Disconnected("lost", 1.0), Connected(UAID, renewed=False)]
+def test_remembered_endpoints_are_printed_once(
+    agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next run prints its endpoints when it is connected, and each only once."""
+    remember(path, a=ENDPOINT)
+    agent.events = [EndpointChanged("a", ENDPOINT), EndpointChanged("a", "http://x/2")]
     main(["listen", "--state", str(path)])
-    assert capsys.readouterr().out == f"endpoint a {ENDPOINT}\n"
-    assert [(made.uaid, made.endpoints) for made in agent.made] == [("", {}), (UAID, {"a": ENDPOINT})]
-
-
-def test_renewal_is_told_and_remembered(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After a new UAID the old endpoints are gone from the state, and the user is told what that means."""
-    save_state(path, State(URL, "old", {"a": ENDPOINT}))
-    agent.events = [Connected(UAID, renewed=True)]
-    main(["listen", "--state", str(path)])
-    assert open_state(path, URL).state == State(URL, UAID, {"a": ""})
-    assert "endpoints are void" in capsys.readouterr().err
+    assert capsys.readouterr().out.splitlines() == [f"endpoint a {ENDPOINT}", "endpoint a http://x/2"]
 
 
 def test_channels_are_added(agent: type[FakeAgent], path: Path) -> None:
     """--channel adds to what is remembered: no run takes an endpoint away from another."""
-    save_state(path, State(URL, UAID, {"a": ENDPOINT}))
-    main(["listen", "--state", str(path), "--channel", "b", "--channel", "a"])
-    assert agent.made[0].channels == ["a", "b"]
-    assert agent.made[0].endpoints == {"a": ENDPOINT}
+    remember(path, a=ENDPOINT)
+    main(["listen", "--state", str(path), "--channel", "b"])
+    assert agent.made[0].wanted == ["b"]
+    assert list(agent.made[0].channels) == ["a"]
 
 
 def test_default_channel_is_one_uuid(agent: type[FakeAgent], path: Path) -> None:
-    """Without any channel there is one with a random name, and it is kept."""
-    agent.events = [Connected(UAID, renewed=True)]
+    """Without any channel there is one with a random name; with a remembered one there is not."""
     main(["listen", "--state", str(path)])
+    (name,) = agent.made[0].wanted
+    assert len(name) == 36
+    remember(path, a=ENDPOINT)
+    agent.statuses = [CONNECTED]
     main(["listen", "--state", str(path)])
-    (first,), (second,) = agent.made[0].channels, agent.made[1].channels
-    assert first == second
-    assert len(first) == 36
+    assert agent.made[1].wanted == []
 
 
-def test_state_is_saved_before_an_endpoint_is_printed(path: Path) -> None:
-    """Whoever reads an endpoint can rely on the agent's memory of it."""
-    found: list[str] = []
-
-    def say(kind: str, channel: str, value: str | int) -> None:
-        found.append(open_state(path, URL).state.channels[channel])
-
-    listener = listen.Listener(path, State(URL), say)
-    listener.print_event(Registered("a", ENDPOINT))
-    assert found == [ENDPOINT]
-
-
-def test_superseded_agent_stops(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another process with the same state ends this one, with code 1 and the remedy."""
-    agent.events = [Disconnected("another connection took over this UAID", None), Updated("a", 1)]
-    assert main(["listen", "--state", str(path)]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "give each agent its own --state" in err
-
-
-@pytest.mark.parametrize(("status", "printed"), [(401, ""), (500, "update a 1\n")])
-def test_only_a_final_refusal_stops(
-    agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str], status: int, printed: str
-) -> None:
-    """A channel refused for good ends the command; one refused for now doesn't."""
-    agent.events = [Refused("b", status, "why"), Updated("a", 1)]
-    assert main(["listen", "--state", str(path)]) == 1
-    out, err = capsys.readouterr()
-    assert out == printed
-    assert f"channel b refused: {status} why" in err
+def test_refused_channel_stops(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A channel refused for good ends the command, with the server's words."""
+    agent.refuses = RefusedError(401, "no UUID")
+    agent.statuses = []
+    assert main(["listen", "--state", str(path), "--channel", "a"]) == 1
+    assert "channel a refused: 401 no UUID" in capsys.readouterr().err
 
 
 def test_damaged_state_is_a_warning(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A damaged file costs the UAID, not the run."""
+    """A damaged file costs the UAID, not the run, and is told as the rest of the news."""
     path.write_text("{")
-    agent.events = [Connected(UAID, renewed=True)]
     main(["listen", "--state", str(path)])
-    assert agent.made[0].uaid == ""
-    assert "damaged" in capsys.readouterr().err
-    assert open_state(path, URL).state.uaid == UAID
+    assert capsys.readouterr().err.startswith("roskva: the state in ")
 
 
-def test_state_that_cannot_be_saved_is_a_warning(
-    agent: type[FakeAgent], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A place that can't be written costs the memory, not the run."""
-    (tmp_path / "file").write_text("")
-    agent.events = [Connected(UAID, renewed=True), Updated("a", 1)]
-    main(["listen", "--state", str(tmp_path / "file" / "state.json")])
-    out, err = capsys.readouterr()
-    assert out == "update a 1\n"
-    assert "can't save the state" in err
+def test_state_in_use_is_code_2(agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A state that another process has is refused, with the remedy."""
+    state = FileState(path)
+    state.open(URL)
+    assert main(["listen", "--state", str(path)]) == 2
+    assert f"in use by process {os.getpid()}; give each agent its own" in capsys.readouterr().err
+    state.close()
 
 
 @pytest.mark.parametrize("url", ["http://x/", "x", "ws://", "ws://x y/", "ws://é/", "ws://[x/", "ws://x:99999/"])
@@ -194,16 +193,16 @@ def test_bad_channel_is_code_2(path: Path) -> None:
 
 def test_other_servers_state_is_code_2(path: Path, agent: type[FakeAgent]) -> None:
     """A state of another server is neither used nor overwritten."""
-    save_state(path, State(URL, UAID, {"a": ENDPOINT}))
+    remember(path, a=ENDPOINT)
+    before = path.read_bytes()
     assert main(["listen", "ws://elsewhere/", "--state", str(path)]) == 2
-    assert open_state(path, URL).state.uaid == UAID
-    assert agent.made == []
+    assert path.read_bytes() == before
 
 
 def test_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, agent: type[FakeAgent], path: Path) -> None:
     """Ctrl-C ends the command without a trace."""
 
-    async def interrupt(self: listen.Listener, agent: object) -> int:
+    async def interrupt(self: listen.Listener, channels: list[str]) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(listen.Listener, "listen", interrupt)
@@ -213,7 +212,7 @@ def test_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, agent: type[Fake
 def test_arguments_have_defaults() -> None:
     """The bare command talks to a server on this machine."""
     args = make_parser().parse_args(["listen"])
-    expected = argparse.Namespace(url=URL, channel=[], state=None, json=False, func=listen.run)
+    expected = argparse.Namespace(url=URL, channel=[], state=None, command=None, json=False, func=listen.run)
     assert args == expected
 
 

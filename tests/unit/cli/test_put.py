@@ -1,88 +1,159 @@
-"""`roskva put`: one word on stdout, or one line on stderr, and an exit code for scripts."""
+"""`roskva put`: one word on stdout, or one line on stderr, and an exit code for scripts; many endpoints from a file."""
+
+import io
+from pathlib import Path
 
 import pytest
 
-from roskva.cli import put as command
 from roskva.cli.main import main
-from roskva.client.publisher import Outcome, Result
+from roskva.client import deliveries
+from tests.unit.client.scripted_http import Asked, always, answer, in_turn, scripted_in_a_thread
 
-ENDPOINT = "http://127.0.0.1:8080/update/secret"
-
-
-class FakePut:
-    """Gives one result, and keeps what it was asked."""
-
-    def __init__(self, result: Result) -> None:
-        self._result = result
-        self.asked: list[tuple[str, int | None, float]] = []
-
-    def __call__(self, endpoint: str, version: int | None = None, *, timeout: float = 0.0) -> Result:
-        """Answer."""
-        self.asked.append((endpoint, version, timeout))
-        return self._result
+SECRET = "http://127.0.0.1:1/update/secret"
 
 
-def replace(monkeypatch: pytest.MonkeyPatch, outcome: Outcome, status: int, *rest: object) -> FakePut:
-    """Put a result in the network's place."""
-    fake = FakePut(Result(outcome, status, *rest))  # type: ignore[arg-type]
-    monkeypatch.setattr(command, "put", fake)
-    return fake
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait milliseconds between tries."""
+    monkeypatch.setattr(deliveries, "FIRST_WAIT", 0.001)
+
+
+def say(status: int) -> bytes:
+    """Answer with a reason."""
+    return answer(status, b'{"reason": "why"}')
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status", "code", "out", "err"),
+    ("status", "code", "out", "err"),
     [
-        (Outcome.DELIVERED, 200, 0, "delivered\n", ""),
-        (Outcome.STORED, 202, 0, "stored\n", ""),
-        (Outcome.REFUSED, 404, 1, "", "roskva: refused: 404 why\n"),
-        (Outcome.GONE, 410, 3, "", "roskva: gone: 410 why\n"),
-        (Outcome.UNAVAILABLE, 0, 4, "", "roskva: unavailable: why\n"),
+        (200, 0, "delivered\n", ""),
+        (202, 0, "stored\n", ""),
+        (404, 1, "", "roskva: refused: 404 why\n"),
+        (410, 3, "", "roskva: gone: 410 why\n"),
+        (503, 4, "", "roskva: unavailable: 503 why\n"),
     ],
 )
 def test_each_outcome_has_its_words_and_code(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    outcome: Outcome,
-    status: int,
-    code: int,
-    out: str,
-    err: str,
+    capsys: pytest.CaptureFixture[str], status: int, code: int, out: str, err: str
 ) -> None:
     """A script can tell every outcome by its exit code, a person by one line."""
-    replace(monkeypatch, outcome, status, "why" if code else "")
-    assert main(["put", ENDPOINT, "7"]) == code
+    with scripted_in_a_thread(always(say(status))) as server:
+        assert main(["put", server.endpoint, "7"]) == code
     assert tuple(capsys.readouterr()) == (out, err)
 
 
-def test_busy_server_says_when(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A Retry-After is passed on."""
-    replace(monkeypatch, Outcome.UNAVAILABLE, 503, "busy", 16.6)
-    assert main(["put", ENDPOINT]) == 4
-    assert capsys.readouterr().err == "roskva: unavailable: 503 busy; try again in 17 s\n"
+def test_nobody_there_is_unavailable(capsys: pytest.CaptureFixture[str]) -> None:
+    """No answer has its code too, and the endpoint isn't shown."""
+    assert main(["put", SECRET]) == 4
+    assert capsys.readouterr().err == "roskva: unavailable: no answer: Connection refused\n"
 
 
-def test_arguments_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version is optional, and the timeout can be chosen."""
-    fake = replace(monkeypatch, Outcome.DELIVERED, 200)
-    main(["put", ENDPOINT])
-    main(["put", ENDPOINT, "0", "--timeout", "2.5"])
-    assert fake.asked == [(ENDPOINT, None, 10.0), (ENDPOINT, 0, 2.5)]
+def test_busy_server_says_when(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Retry-After beyond the deadline is passed on."""
+    with scripted_in_a_thread(always(answer(503, b'{"reason": "busy"}', Retry_After=170))) as server:
+        assert main(["put", server.endpoint]) == 4
+    assert capsys.readouterr().err == "roskva: unavailable: 503 busy; try again in 170 s\n"
+
+
+def test_passing_failures_are_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that was busy for a moment is no failure."""
+    with scripted_in_a_thread(in_turn([say(503), answer(200)])) as server:
+        assert main(["put", server.endpoint, "0"]) == 0
+        assert server.bodies == ["version=0", "version=0"]
+    assert tuple(capsys.readouterr()) == ("delivered\n", "")
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], [ENDPOINT, "x"], [ENDPOINT, "-1"], [ENDPOINT, "1.5"], [ENDPOINT, "1" * 20], [ENDPOINT, "²"]]
-    + [[ENDPOINT, "--timeout", seconds] for seconds in ("0", "-1", "x", "nan", "inf")],
+    [
+        [],
+        [SECRET, "x"],
+        [SECRET, "-1"],
+        [SECRET, "1.5"],
+        [SECRET, "1" * 20],
+        [SECRET, "²"],
+        [SECRET, "9" * 19],
+        ["ftp://x/secret"],
+        ["--from", "endpoints", SECRET, "1"],
+        ["--from", "endpoints", SECRET],
+        ["--from", "missing"],
+        ["--from", "binary"],
+        [SECRET, "--gone", "missing/gone"],
+    ]
+    + [[SECRET, "--timeout", seconds] for seconds in ("0", "-1", "x", "nan", "inf")]
+    + [[SECRET, "--deadline", "0"]]
+    + [[SECRET, "--concurrency", number] for number in ("0", "-1", "x", "1001", "9" * 30)],
 )
-def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What can't be used is refused before anything is sent."""
-    with pytest.raises(SystemExit) as caught:
-        main(["put", *arguments])
-    assert caught.value.code == 2
-    assert "secret" not in capsys.readouterr().err
+def test_wrong_usage_is_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can't be used is refused before anything is sent; no secret is shown."""
+    monkeypatch.chdir(tmp_path)
+    Path("endpoints").write_text(SECRET)
+    Path("binary").write_bytes(b"\xff")
+    try:
+        code: object = main(["put", *arguments])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    err = capsys.readouterr().err
+    assert "roskva" in err
+    assert "secret" not in err
 
 
-def test_bad_endpoint_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    """So is a URL that is no endpoint; it is not printed, for it may be a secret."""
-    assert main(["put", "ftp://x/secret"]) == 2
-    assert capsys.readouterr().err == "roskva: not an http:// or https:// URL\n"
+def by_path(asked: Asked) -> bytes:
+    """Answer as the endpoint's name says."""
+    return say(int(asked.path.rpartition("/")[2]))
+
+
+def test_endpoints_come_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each is PUT once; the last line counts, failures are told by their line, and those that are gone are kept."""
+    source, gone = tmp_path / "endpoints", tmp_path / "gone"
+    with scripted_in_a_thread(by_path) as server:
+        names = ("200", "202", "410", "404")
+        lines = ["# ours", "", *map(server.endpoint_of, names), server.endpoint_of("200"), "  no endpoint "]
+        source.write_text("\n".join(lines))
+        assert main(["put", "--from", str(source), "--gone", str(gone), "7"]) == 1
+        assert sorted(asked.path for asked in server.asked) == [f"/update/{name}" for name in sorted(names)]
+        assert set(server.bodies) == {"version=7"}
+        assert gone.read_text() == f"{server.endpoint_of('410')}\n"
+        assert main(["put", "--from", str(source), "--gone", str(gone)]) == 1
+        assert gone.read_text() == f"{server.endpoint_of('410')}\n" * 2
+    assert gone.stat().st_mode & 0o777 == 0o600
+    out, err = capsys.readouterr()
+    assert out == "delivered 1, stored 1, gone 1, refused 2, unavailable 0\n" * 2
+    assert "roskva: line 6: refused: 404 why\n" in err
+    assert "roskva: line 8: refused: not a URL: it has spaces" in err
+    assert "update" not in err
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ("", 0),
+        ("200 202", 0),
+        ("200 410", 3),
+        ("410 404 200", 1),
+        ("410 404 503", 4),
+    ],
+)
+def test_worst_outcome_is_the_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], names: str, code: int
+) -> None:
+    """Of many endpoints, from standard input, the code tells whether to repeat, to look, or to forget some."""
+    with scripted_in_a_thread(by_path) as server:
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(map(server.endpoint_of, names.split()))))
+        assert main(["put", "--from", "-", "--concurrency", "2"]) == code
+        assert server.most_open <= 2
+    assert capsys.readouterr().out.startswith("delivered ")
+
+
+def test_many_failures_are_cut(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Ten are told, the others counted."""
+    source = tmp_path / "endpoints"
+    with scripted_in_a_thread(always(say(404))) as server:
+        source.write_text("\n".join(server.endpoint_of(number) for number in range(25)))
+        assert main(["put", "--from", str(source)]) == 1
+    err = capsys.readouterr().err
+    assert err.count(": refused: 404 why\n") == 10
+    assert "roskva: and 15 more that were refused or unavailable\n" in err

@@ -5,13 +5,20 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from roskva.client.agent import BUSY_RETRY_AFTER, Agent
-from roskva.client.mailbox import Connected, Disconnected, Event, Refused, Registered, Updated
-from roskva.state.backoff import Backoff
+from roskva.client.agent import Agent
+from roskva.client.core import BUSY_RETRY_AFTER
+from roskva.client.events import EndpointChanged, Event, Stale, Update
+from roskva.client.line import Line
+from roskva.client.reader import Acks
+from roskva.client.snapshot import MemoryState, Remembered, Snapshot
+from roskva.client.status import Phase, Status
+from roskva.errors import RefusedError
+from roskva.state.pulse import Pulse
 from tests.unit.client.fake_server import UAID, FakeServer, Peer, Script
 
 OTHER_UAID = "0e9a1c77-1f0e-4c55-8c0f-6a3f0d5b9e21"
 ENDPOINT = "http://x/1"
+QUIET = Remembered(ENDPOINT, is_told=True, is_stale=False)
 
 
 class Waits:
@@ -19,19 +26,38 @@ class Waits:
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.has_waited = asyncio.Event()
 
     async def __call__(self, seconds: float) -> None:
         """Note a wait, and let others run."""
         self.seconds.append(seconds)
-        self.has_waited.set()
         await asyncio.sleep(0)
 
 
-def build(url: str, *channels: str, uaid: str = "", known: bool = False, waits: Waits | None = None) -> Agent:
-    """Make an agent that waits for nothing; ``known``: its channels are registered."""
-    endpoints = dict.fromkeys(channels, ENDPOINT) if known else None
-    return Agent(url, uaid=uaid, channels=channels, endpoints=endpoints, sleep=waits or Waits(), chance=lambda: 0.5)
+class BadDisk(MemoryState):
+    """A state that can't be saved."""
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Fail."""
+        raise OSError("disk full")
+
+
+def remember(url: str, *channels: str) -> MemoryState:
+    """Make a state with channels that owe nothing."""
+    state = MemoryState()
+    state.save(Snapshot(url, UAID, dict.fromkeys(channels, QUIET)))
+    return state
+
+
+def build(
+    url: str,
+    *channels: str,
+    state: MemoryState | None = None,
+    waits: Waits | None = None,
+    acks: Acks = Acks.AUTOMATIC,
+) -> Agent:
+    """Make an agent that waits for nothing; its channels are remembered."""
+    state = state or (remember(url, *channels) if channels else None)
+    return Agent(url, state=state, acks=acks, sleep=waits or Waits(), chance=lambda: 0.5)
 
 
 def play(test: Callable[[str], Awaitable[None]], server: FakeServer) -> None:
@@ -49,14 +75,11 @@ async def read(agent: Agent, count: int) -> list[Event]:
     return [await anext(agent) for _ in range(count)]
 
 
-async def read_until(agent: Agent, kind: type[Event]) -> list[Event]:
-    """Read events up to the first of a kind."""
-    events = []
-    async for event in agent:
-        events.append(event)
-        if isinstance(event, kind):
-            break
-    return events
+async def wait_phase(agent: Agent, phase: Phase) -> Status:
+    """Wait for a phase."""
+    while (status := agent.status).phase is not phase:
+        await agent.wait_status(status)
+    return status
 
 
 async def stay(peer: Peer) -> None:
@@ -64,36 +87,42 @@ async def stay(peer: Peer) -> None:
     await peer.socket.wait_closed()
 
 
-def resume(uaid: str = UAID) -> Script:
-    """Script: welcome the agent and stay."""
+async def resume(peer: Peer) -> None:
+    """Welcome the agent and stay."""
+    await peer.welcome()
+    await stay(peer)
+
+
+def notifying(**versions: int) -> Script:
+    """Script: welcome the agent, notify, and stay."""
 
     async def script(peer: Peer) -> None:
-        await peer.welcome(uaid)
+        await peer.welcome()
+        await peer.notify(**versions)
         await stay(peer)
 
     return script
 
 
 def test_agent_registers_and_hears() -> None:
-    """A new agent registers its channels and hears of updates; it offers no compression."""
+    """A new agent registers channels, tells endpoints and staleness, and hears; it compresses nothing."""
 
     async def script(peer: Peer) -> None:
         assert await peer.welcome() == {"messageType": "hello", "uaid": "", "channelIDs": []}
         assert peer.socket.subprotocol == "push-notification"
-        assert [await peer.register("http://x/a"), await peer.register("http://x/b")] == ["a", "b"]
-        await peer.notify(b=7)
+        assert await peer.register("http://x/a") == "a"
+        await peer.notify(a=7)
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a", "b") as agent:
-            assert await read(agent, 4) == [
-                Connected(UAID, renewed=True),
-                Registered("a", "http://x/a"),
-                Registered("b", "http://x/b"),
-                Updated("b", 7),
-            ]
+        async with build(url) as agent:
+            channel = await agent.register("a")
+            assert (channel.name, channel.endpoint) == ("a", "http://x/a")
+            assert await read(agent, 3) == [EndpointChanged("a", "http://x/a"), Stale("a"), Update("a", 7)]
             assert agent.uaid == UAID
-            assert agent.endpoints == {"a": "http://x/a", "b": "http://x/b"}
+            assert agent.status == Status(Phase.CONNECTED)
+            assert list(agent.channels) == ["a"]
+        assert agent.status == Status(Phase.CLOSED)
 
     server = FakeServer(script)
     play(test, server)
@@ -101,7 +130,7 @@ def test_agent_registers_and_hears() -> None:
 
 
 def test_ack_follows_the_handling() -> None:
-    """An update is acked when the consumer comes back for more, not before."""
+    """An update is acked when the reader comes back for more, not before."""
     handled = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -113,17 +142,17 @@ def test_ack_follows_the_handling() -> None:
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            assert await read(agent, 2) == [Connected(UAID, renewed=False), Updated("a", 7)]
+        async with build(url, "a") as agent:
+            assert await anext(agent) == Update("a", 7)
             await asyncio.sleep(0)
             handled.set()
-            assert await anext(agent) == Updated("a", 8)
+            assert await anext(agent) == Update("a", 8)
 
     play(test, FakeServer(script))
 
 
-def test_settled_update_is_acked_without_reading_on() -> None:
-    """A consumer that is done with an update, and leaves, can say so; once."""
+def test_ack_on_leaving_arrives() -> None:
+    """A reader that is done with an update, and leaves, can say so; once."""
     acks: list[tuple[str, int]] = []
 
     async def script(peer: Peer) -> None:
@@ -134,17 +163,17 @@ def test_settled_update_is_acked_without_reading_on() -> None:
             raise AssertionError(message)
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            await read_until(agent, Updated)
-            await agent.settle()
-            await agent.settle()
+        async with build(url, "a") as agent:
+            event = await anext(agent)
+            await agent.ack(event)
+            await agent.ack(event)
 
     play(test, FakeServer(script))
     assert acks == [("a", 7)]
 
 
 def test_update_in_hand_is_not_acked_on_leaving() -> None:
-    """A consumer that leaves over an update has not handled it: it stays unacked and comes again."""
+    """A reader that leaves over an update has not handled it: it stays unacked and comes again."""
     heard: list[str | bytes] = []
 
     async def script(peer: Peer) -> None:
@@ -153,17 +182,96 @@ def test_update_in_hand_is_not_acked_on_leaving() -> None:
         heard.extend([message async for message in peer.socket])
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            async for event in agent:
-                if isinstance(event, Updated):
-                    break
+        async with build(url, "a") as agent:
+            assert await anext(agent) == Update("a", 7)
 
     play(test, FakeServer(script))
     assert heard == []
 
 
+def test_explicit_acks_may_come_in_any_order() -> None:
+    """With explicit acks only a channel's own next event waits; what is given back comes again, newer."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.notify(a=1, b=1)
+        assert await peer.hear_ack() == ("b", 1)
+        await peer.notify(a=2)
+        await peer.notify(b=2)
+        assert await peer.hear_ack() == ("a", 2)
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        async with build(url, "a", "b", acks=Acks.EXPLICIT) as agent:
+            first, second = await read(agent, 2)
+            assert (first, second) == (Update("a", 1), Update("b", 1))
+            await agent.ack(second)
+            assert await anext(agent) == Update("b", 2)
+            await agent.give_back(first)
+            assert await anext(agent) == Update("a", 2)
+            await agent.ack(Update("a", 2))
+
+    play(test, FakeServer(script))
+
+
+def test_channel_tells_its_versions() -> None:
+    """A channel's own iterator gives its versions, None first; the agent's gives the others' events."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.register("http://x/a")
+        await peer.notify(a=7, b=1)
+        assert await peer.hear_ack() == ("a", 7)
+        await peer.notify(a=8)
+        assert await peer.hear_ack() == ("a", 8)
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        state = remember(url, "b")
+        async with build(url, state=state) as agent:
+            channel = await agent.register("a")
+            versions = []
+            async for version in channel:
+                versions.append(version)
+                if version == 8:
+                    await channel.ack(8)
+                    break
+            assert versions == [None, 7, 8]
+            assert await anext(agent) == Update("b", 1)
+        assert state.open(url).channels["a"] == Remembered("http://x/a", is_told=True, is_stale=False)
+
+    play(test, FakeServer(script))
+
+
+def test_given_up_channel_ends_its_iteration() -> None:
+    """Unregistering ends whoever iterates over the channel; the server hears of it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        assert await peer.hear() == {"messageType": "unregister", "channelID": "a"}
+        await peer.notify(a=9)
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        state = remember(url, "a")
+        async with build(url, state=state) as agent:
+            channel = await agent.register("a")
+
+            async def follow() -> list[int | None]:
+                return [version async for version in channel]
+
+            reader = asyncio.create_task(follow())
+            await wait_phase(agent, Phase.CONNECTED)
+            await channel.unregister()
+            assert await reader == []
+            assert agent.channels == {}
+        assert state.open(url).channels == {}
+
+    play(test, FakeServer(script))
+
+
 def test_unread_updates_coalesce() -> None:
-    """A slow consumer finds the newest version of each channel, however many came; only that is acked."""
+    """A slow reader finds the newest version of each channel, however many came; only that is acked."""
     is_read = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -178,21 +286,20 @@ def test_unread_updates_coalesce() -> None:
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a", "b", uaid=UAID, known=True) as agent:
-            assert isinstance(await anext(agent), Connected)
+        async with build(url, "a", "b") as agent:
             await is_read.wait()
-            assert await read(agent, 3) == [Updated("a", 199), Updated("b", 199), Updated("a", 200)]
+            assert await read(agent, 3) == [Update("a", 199), Update("b", 199), Update("a", 200)]
 
     play(test, FakeServer(script))
 
 
 def test_reconnects_and_keeps_who_it_is() -> None:
-    """After a loss the agent comes back with its UAID and its registered channels, and hears what it missed."""
+    """After a loss the agent comes back with its UAID and its channels, and hears what it missed."""
 
     async def lose(peer: Peer) -> None:
         await peer.welcome()
         await peer.register()
-        await peer.socket.close(1001)
+        peer.socket.transport.abort()
 
     async def again(peer: Peer) -> None:
         assert await peer.welcome() == {"messageType": "hello", "uaid": UAID, "channelIDs": ["a"]}
@@ -200,44 +307,15 @@ def test_reconnects_and_keeps_who_it_is() -> None:
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a") as agent:
-            assert await read(agent, 2) == [Connected(UAID, renewed=True), Registered("a", ENDPOINT)]
-            assert (await read_until(agent, Updated))[-2:] == [Connected(UAID, renewed=False), Updated("a", 3)]
-
-    play(test, FakeServer(lose, again))
-
-
-def test_lost_ack_is_made_good() -> None:
-    """An update handled while the connection was down is acked when it comes again, and not told twice."""
-    is_lost = asyncio.Event()
-
-    async def lose(peer: Peer) -> None:
-        await peer.welcome()
-        await peer.notify(a=3)
-        await is_lost.wait()
-        peer.socket.transport.abort()
-
-    async def again(peer: Peer) -> None:
-        await peer.welcome()
-        await peer.notify(a=3)
-        assert await peer.hear_ack() == ("a", 3)
-        await peer.notify(a=4)
-        await stay(peer)
-
-    async def test(url: str) -> None:
-        waits = Waits()
-        async with build(url, "a", uaid=UAID, known=True, waits=waits) as agent:
-            assert (await read_until(agent, Updated))[-1] == Updated("a", 3)
-            is_lost.set()
-            await waits.has_waited.wait()
-            assert not agent.is_connected
-            assert (await read_until(agent, Updated))[-1] == Updated("a", 4)
+        async with build(url) as agent:
+            await agent.register("a")
+            assert await read(agent, 3) == [EndpointChanged("a", ENDPOINT), Stale("a"), Update("a", 3)]
 
     play(test, FakeServer(lose, again))
 
 
 def test_changed_uaid_registers_again() -> None:
-    """A new UAID is told as a renewal; every channel is registered again, with new endpoints."""
+    """§3.2: a new UAID is told as each channel's new endpoint, and that it may be stale."""
 
     async def forgot(peer: Peer) -> None:
         assert (await peer.welcome(OTHER_UAID))["uaid"] == UAID
@@ -245,27 +323,37 @@ def test_changed_uaid_registers_again() -> None:
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            assert await read(agent, 2) == [Connected(OTHER_UAID, renewed=True), Registered("a", "http://x/new")]
-            assert agent.endpoints == {"a": "http://x/new"}
+        state = remember(url, "a")
+        async with build(url, state=state) as agent:
+            assert await read(agent, 2) == [EndpointChanged("a", "http://x/new"), Stale("a")]
+        # The staleness in hand was not handled: the next run is told again.
+        assert state.open(url) == Snapshot(
+            url, OTHER_UAID, {"a": Remembered("http://x/new", is_told=True, is_stale=True)}
+        )
 
     play(test, FakeServer(forgot))
 
 
-def test_superseded_agent_gives_up() -> None:
-    """§3.5: an agent that another one displaced does not fight: its last event names no retry."""
+def test_superseded_agent_becomes_another() -> None:
+    """§3.5: an agent that another one displaced does not fight: it goes on as a new one."""
 
     async def superseded(peer: Peer) -> None:
         await peer.welcome()
         await peer.socket.close(4000, "superseded")
 
-    async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            events = [event async for event in agent]
-            assert events[-1] == Disconnected("another connection took over this UAID", None)
-            assert [event async for event in agent] == []
+    async def anew(peer: Peer) -> None:
+        assert await peer.welcome(OTHER_UAID) == {"messageType": "hello", "uaid": "", "channelIDs": []}
+        await peer.register("http://x/new")
+        await stay(peer)
 
-    play(test, FakeServer(superseded))
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            events = await read(agent, 2)
+            if events[0] == Stale("a"):  # it may be told before the new endpoint as well
+                events = [events[1], await anext(agent)]
+            assert events == [EndpointChanged("a", "http://x/new"), Stale("a")]
+
+    play(test, FakeServer(superseded, anew))
 
 
 def test_waits_as_long_as_a_refusal_asks() -> None:
@@ -273,65 +361,42 @@ def test_waits_as_long_as_a_refusal_asks() -> None:
     waits = Waits()
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True, waits=waits) as agent:
-            await read_until(agent, Connected)
+        async with build(url, "a", waits=waits) as agent:
+            await wait_phase(agent, Phase.CONNECTED)
 
-    play(test, FakeServer(resume(), refusals=[(503, "120"), (503, None), (404, None)]))
-    assert waits.seconds == [120 + 30, BUSY_RETRY_AFTER + 2.5, 2.0]
+    play(test, FakeServer(resume, refusals=[(503, "120"), (503, None), (404, None)]))
+    assert waits.seconds == pytest.approx([120 + 60 * 0.55, BUSY_RETRY_AFTER + 5 * 0.55, 4 * 0.55])
 
 
 def test_waits_when_closed_as_busy() -> None:
-    """§3.8: close 1013 means later; any other loss is tried again within the backoff."""
+    """§3.8: close 1013 means later."""
     waits = Waits()
 
     async def busy(peer: Peer) -> None:
         await peer.hear()
         await peer.socket.close(1013)
 
-    async def away(peer: Peer) -> None:
-        await peer.hear()
-        await peer.socket.close(1001, "going away")
-
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True, waits=waits) as agent:
-            events = await read_until(agent, Connected)
-            assert isinstance(events[-1], Connected)
+        async with build(url, "a", waits=waits) as agent:
+            await wait_phase(agent, Phase.CONNECTED)
 
-    play(test, FakeServer(busy, away, resume()))
-    assert waits.seconds == [BUSY_RETRY_AFTER + 2.5, 1.0]
-
-
-def test_connection_that_held_is_followed_by_a_short_wait() -> None:
-    """Failures in a row are forgotten once a connection held."""
-    waits = Waits()
-
-    async def lose(peer: Peer) -> None:
-        await peer.welcome()
-        await peer.socket.close(1001)
-
-    async def test(url: str) -> None:
-        backoff = Backoff(first=2.0, steady_after=0.0, failures=5)
-        agent = Agent(url, channels=["a"], backoff=backoff, sleep=waits, chance=lambda: 0.5)
-        async with agent:
-            while len(waits.seconds) < 2:
-                await anext(agent)
-
-    play(test, FakeServer(lose, lose, resume()))
-    assert waits.seconds == [1.0, 1.0]
+    play(test, FakeServer(busy, resume))
+    assert waits.seconds == pytest.approx([BUSY_RETRY_AFTER + 5 * 0.55])
 
 
 def test_unreachable_server_is_tried_again() -> None:
-    """An agent outlives a server that isn't there, and says what is wrong."""
+    """An agent outlives a server that isn't there, says what is wrong, and a new channel is told stale."""
     waits = Waits()
 
     async def test(url: str) -> None:
-        async with build("ws://127.0.0.1:1/", "a", waits=waits) as agent:
-            for wait in (0.5, 1.0, 2.0):
-                event = await anext(agent)
-                assert isinstance(event, Disconnected)
-                assert event.reason.startswith("can't connect")
-                assert event.retry_in is not None
-                assert event.retry_in >= wait
+        async with build("ws://127.0.0.1:1/", waits=waits) as agent:
+            status = await wait_phase(agent, Phase.WAITING)
+            assert status.reason.startswith("can't connect")
+            assert status.retry_in >= 0.5
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await agent.register("a")
+            assert await anext(agent) == Stale("a")
 
     play(test, FakeServer())
 
@@ -342,10 +407,10 @@ def test_local_server_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            assert isinstance(await anext(agent), Connected)
+        async with build(url, "a") as agent:
+            await wait_phase(agent, Phase.CONNECTED)
 
-    play(test, FakeServer(resume()))
+    play(test, FakeServer(resume))
 
 
 def test_sparse_and_rude_server_is_served() -> None:
@@ -374,21 +439,41 @@ def test_sparse_and_rude_server_is_served() -> None:
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a") as agent:
-            events = await read_until(agent, Updated)
-            assert Registered("a", ENDPOINT) in events
-            assert events[-1] == Updated("a", 8)
+        async with build(url) as agent:
+            assert (await agent.register("a")).endpoint == ENDPOINT
+            events = await read(agent, 3)
+            if events[0] == Stale("a"):
+                events = [*events[1:], await anext(agent)]
+            assert events == [EndpointChanged("a", ENDPOINT), Stale("a"), Update("a", 8)]
 
     play(test, FakeServer(mute, rude, half, sparse))
 
 
-def test_refused_channel_is_told_and_tried_on_the_next_socket() -> None:
-    """A refusal reaches the consumer; the channel is asked for again after a reconnection."""
+def test_channel_refused_for_good_is_raised() -> None:
+    """A name that this server never takes is given up; the agent goes on."""
+
+    async def refuse(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.say("register", channelID=(await peer.hear())["channelID"], status=401, reason="no UUID")
+        await peer.hear()  # unregister: it is sure to be gone
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        async with build(url) as agent:
+            with pytest.raises(RefusedError, match="401 no UUID"):
+                await agent.register("a")
+            assert agent.channels == {}
+
+    play(test, FakeServer(refuse))
+
+
+def test_channel_refused_for_now_is_tried_on_the_next_socket() -> None:
+    """A register that fails is waited out; the channel is asked for again after a reconnection."""
 
     async def refuse(peer: Peer) -> None:
         await peer.welcome()
         await peer.say("register", channelID=(await peer.hear())["channelID"], status=500, reason="store")
-        await peer.hear()
+        await peer.socket.close(1011)
 
     async def accept(peer: Peer) -> None:
         await peer.welcome()
@@ -396,23 +481,124 @@ def test_refused_channel_is_told_and_tried_on_the_next_socket() -> None:
         await stay(peer)
 
     async def test(url: str) -> None:
-        async with build(url, "a", "b") as agent:
-            assert Refused("a", 500, "store") in await read_until(agent, Refused)
-            assert Registered("a", ENDPOINT) in await read_until(agent, Registered)
+        async with build(url) as agent:
+            assert (await agent.register("a")).endpoint == ENDPOINT
 
     play(test, FakeServer(refuse, accept))
 
 
 def test_silent_server_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that owes the hello reply too long loses the agent."""
-    monkeypatch.setattr("roskva.client.agent.REPLY_TIMEOUT", 0.01)
+    monkeypatch.setattr("roskva.client.core.REPLY_TIMEOUT", 0.01)
 
     async def test(url: str) -> None:
         async with build(url, "a") as agent:
-            assert isinstance(event := await anext(agent), Disconnected)
-            assert event.reason == "no answer in time"
+            assert (await wait_phase(agent, Phase.WAITING)).reason == "no answer in time"
 
-    play(test, FakeServer(stay, stay, stay, stay))
+    play(test, FakeServer(*[stay] * 100))
+
+
+def test_silence_is_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§6: a silent connection is pinged, and kept as long as pongs come."""
+    monkeypatch.setattr("roskva.client.core.Pulse", lambda: Pulse(0.01, 0.01))
+    pings: list[float] = []
+    ping = Line.ping
+
+    async def count(line: Line, on_pong: Callable[[], None]) -> None:
+        pings.append(asyncio.get_running_loop().time())
+        await ping(line, on_pong)
+
+    monkeypatch.setattr(Line, "ping", count)
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            await wait_phase(agent, Phase.CONNECTED)
+            while len(pings) < 5:  # noqa: ASYNC110  # the silence is real
+                await asyncio.sleep(0.01)
+            assert agent.status.is_connected
+
+    play(test, FakeServer(resume))
+
+
+def test_connection_without_pongs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """§6: a connection on which no pong comes is dead, whatever TCP says."""
+    monkeypatch.setattr("roskva.client.core.Pulse", lambda: Pulse(0.01, 0.01))
+    monkeypatch.setattr("roskva.client.core.PONG_TIMEOUT", 0.01)
+
+    async def lose(line: Line, on_pong: Callable[[], None]) -> None:
+        pass
+
+    monkeypatch.setattr(Line, "ping", lose)
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            assert (await wait_phase(agent, Phase.WAITING)).reason == "no answer to a ping"
+
+    play(test, FakeServer(*[resume] * 100))
+
+
+def test_remembered_channel_is_there_at_once() -> None:
+    """An agent that starts without its server has its endpoints, as they were."""
+
+    async def test(url: str) -> None:
+        async with build("ws://127.0.0.1:1/", "a") as agent:
+            assert (await agent.register("a")).endpoint == ENDPOINT
+
+    play(test, FakeServer())
+
+
+def test_state_that_cannot_be_saved_costs_the_memory_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk is warned of; events go on."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.register()
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        async with build(url, state=BadDisk()) as agent:
+            await agent.register("a")
+            assert await anext(agent) == EndpointChanged("a", ENDPOINT)
+
+    play(test, FakeServer(script))
+    assert "can't save the state" in caplog.text
+
+
+def test_cancelled_reader_has_taken_nothing() -> None:
+    """A wait that is given up loses no event."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.hear()  # the register that the test sends when its first wait is over
+        await peer.notify(a=7)
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await anext(agent)
+            other = asyncio.create_task(agent.register("b"))
+            assert await anext(agent) == Update("a", 7)
+            other.cancel()
+
+    play(test, FakeServer(script))
+
+
+def test_two_readers_are_a_misuse() -> None:
+    """§8: two tasks would ack each other's updates, so the second is told."""
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            assert await anext(agent) == Update("a", 7)
+
+            async def intrude() -> None:
+                with pytest.raises(RuntimeError, match="one task iterates at a time"):
+                    await anext(agent)
+
+            await asyncio.create_task(intrude())
+
+    play(test, FakeServer(notifying(a=7)))
 
 
 @pytest.mark.parametrize("url", ["http://x/", "ws://", "x", "ws://x:99999/", "ws://a..b/", "ws://x/#y", "ws://me@x/"])
@@ -422,33 +608,42 @@ def test_bad_url_is_a_misuse(url: str) -> None:
         Agent(url)
 
 
-def test_bad_channel_is_a_misuse() -> None:
-    """So is a channel's name that no server takes."""
-    with pytest.raises(ValueError, match="1-100 characters"):
-        Agent("ws://x/", channels=["a b"])
-
-
-def test_agent_is_iterated_inside_its_context() -> None:
-    """Iterating an agent that was never started is a misuse, and closing it is none."""
+def test_agent_is_used_inside_its_context() -> None:
+    """An agent that was never begun can be closed, no more; one that ended is not begun again."""
 
     async def run() -> None:
-        agent = Agent("ws://x/")
+        agent = Agent("ws://127.0.0.1:1/")
         await agent.aclose()
+        assert agent.status == Status(Phase.CLOSED)
         with pytest.raises(RuntimeError, match="async with"):
             await anext(agent)
+        with pytest.raises(RuntimeError, match="async with"):
+            await agent.register("a")
+        async with agent:
+            with pytest.raises(ValueError, match="1-100 characters"):
+                await agent.register("a b")
+        with pytest.raises(RuntimeError, match="closed"):
+            await agent.register("a")
+        with pytest.raises(RuntimeError, match="used once"):
+            await agent.__aenter__()
 
     asyncio.run(run())
 
 
 def test_closed_agent_ends_the_iteration() -> None:
-    """Closing, even twice, ends the iteration of whoever reads."""
+    """Closing, even twice, ends the iteration of whoever reads, for good."""
 
     async def test(url: str) -> None:
-        async with build(url, "a", uaid=UAID, known=True) as agent:
-            assert isinstance(await anext(agent), Connected)
-            reader = asyncio.create_task(read_until(agent, Updated))
+        async with build(url, "a") as agent:
+            await wait_phase(agent, Phase.CONNECTED)
+
+            async def follow() -> list[Event]:
+                return [event async for event in agent]
+
+            reader = asyncio.create_task(follow())
             await asyncio.sleep(0)
             await agent.aclose()
             assert await reader == []
+            assert [event async for event in agent] == []
 
-    play(test, FakeServer(resume()))
+    play(test, FakeServer(resume))

@@ -1,122 +1,191 @@
-"""What an unread event becomes: the newest of its kind, or nothing if it is no news."""
+"""What an agent knows of its channels and the application hasn't handled."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from roskva.client.mailbox import Connected, Disconnected, Mailbox, Refused, Registered, Updated
+from roskva.client.events import EndpointChanged, Event, Stale, Update
+from roskva.client.mailbox import Mailbox, Record
+from roskva.client.snapshot import Remembered
 
-SAME = Connected("u", renewed=False)
-RENEWED = Connected("v", renewed=True)
-LOST = Disconnected("lost", 1.0)
+QUIET = Remembered("http://x/1", is_told=True, is_stale=False)
 
 
-def test_unread_updates_coalesce() -> None:
-    """Of each channel only the newest version is handed out, and an older one changes nothing."""
+def box(*channels: str, remembered: Remembered = QUIET) -> Mailbox:
+    """Make a mailbox of channels that owe nothing."""
     mailbox = Mailbox()
-    for channel, version in [("a", 1), ("b", 1), ("a", 3), ("a", 2)]:
-        assert mailbox.post_update(Updated(channel, version))
-    assert mailbox.take() == Updated("a", 3)
-    mailbox.settle()
-    assert mailbox.take() == Updated("b", 1)
-    mailbox.settle()
+    for channel in channels:
+        mailbox.add(channel, remembered)
+    return mailbox
+
+
+def record_of(mailbox: Mailbox, channel: str) -> Record:
+    """Return a channel that is there."""
+    record = mailbox.get(channel)
+    assert record is not None
+    return record
+
+
+def hear(mailbox: Mailbox, channel: str, version: int) -> None:
+    """Put in a version."""
+    record_of(mailbox, channel).newest = version
+    mailbox.refresh(record_of(mailbox, channel))
+
+
+def drain(mailbox: Mailbox) -> list[Event]:
+    """Take and handle everything."""
+    events = []
+    while (event := mailbox.take()) is not None:
+        events.append(event)
+        mailbox.handle(event)
+    return events
+
+
+def test_new_channel_tells_its_endpoint_and_is_stale() -> None:
+    """A channel begins with its endpoint, then its staleness, whatever else is there."""
+    mailbox = box("a", remembered=Remembered())
+    assert mailbox.take() is None  # the endpoint is being asked for
+    assert mailbox.set_endpoint(record_of(mailbox, "a"), "http://x/1")
+    hear(mailbox, "a", 3)
+    assert drain(mailbox) == [EndpointChanged("a", "http://x/1"), Stale("a"), Update("a", 3)]
+
+
+def test_same_endpoint_is_no_news() -> None:
+    """A repeated answer to a register changes nothing."""
+    mailbox = box("a")
+    assert not mailbox.set_endpoint(record_of(mailbox, "a"), "http://x/1")
     assert mailbox.take() is None
 
 
-def test_update_in_hand_is_no_news() -> None:
-    """What the consumer works on is not handed out again, what is newer is."""
-    mailbox = Mailbox()
-    mailbox.post_update(Updated("a", 5))
-    assert mailbox.take() == Updated("a", 5)
-    assert mailbox.post_update(Updated("a", 5))
-    assert mailbox.post_update(Updated("a", 6))
-    assert mailbox.settle() == Updated("a", 5)
-    assert mailbox.take() == Updated("a", 6)
+def test_unread_versions_coalesce() -> None:
+    """However many versions come, one is owed: the newest by the time it is taken."""
+    mailbox = box("a")
+    for version in range(1, 100):
+        hear(mailbox, "a", version)
+    assert drain(mailbox) == [Update("a", 99)]
 
 
-def test_handled_update_is_acked_again() -> None:
-    """A handled version that comes again is not posted: only its ack was lost."""
-    mailbox = Mailbox()
-    mailbox.post_update(Updated("a", 5))
-    mailbox.take()
-    mailbox.settle()
-    assert not mailbox.post_update(Updated("a", 5))
-    assert not mailbox.post_update(Updated("a", 4))
+def test_channel_has_one_event_in_hand() -> None:
+    """A channel's next event waits for the one before to be handled; other channels' don't."""
+    mailbox = box("a", "b")
+    hear(mailbox, "a", 1)
+    first = mailbox.take()
+    assert first == Update("a", 1)
+    hear(mailbox, "a", 2)
+    hear(mailbox, "a", 3)
+    hear(mailbox, "b", 1)
+    assert mailbox.take() == Update("b", 1)
     assert mailbox.take() is None
-    assert mailbox.settle() is None
+    assert mailbox.handle(first) == Update("a", 1)
+    assert mailbox.take() == Update("a", 3)
 
 
-def test_status_coalesces_but_renewals_survive() -> None:
-    """Of the connection only the newest state is told, yet no renewal is ever lost."""
-    mailbox = Mailbox()
-    mailbox.post_connected(RENEWED)
-    mailbox.post_disconnected(LOST)
-    mailbox.post_connected(Connected("v", renewed=False))
-    assert mailbox.take() == RENEWED
-    mailbox.post_connected(Connected("v", renewed=False))
-    assert mailbox.take() == Connected("v", renewed=False)
+def test_channels_take_turns() -> None:
+    """A channel that always has news doesn't keep others waiting."""
+    mailbox = box("a", "b")
+    hear(mailbox, "a", 1)
+    hear(mailbox, "b", 1)
+    assert mailbox.take() == Update("a", 1)
+    mailbox.handle(Update("a", 1))
+    hear(mailbox, "a", 2)
+    assert mailbox.take() == Update("b", 1)
 
 
-def test_renewal_survives_a_loss_that_was_read() -> None:
-    """A renewal whose Connected was overtaken is told with the next one."""
-    mailbox = Mailbox()
-    mailbox.post_connected(RENEWED)
-    mailbox.post_disconnected(LOST)
-    assert mailbox.take() == LOST
-    mailbox.post_connected(Connected("v", renewed=False))
-    assert mailbox.take() == RENEWED
-
-
-def test_renewal_voids_the_past() -> None:
-    """Nothing of the old UAID is handed out, acked, or held against the new one's versions."""
-    mailbox = Mailbox()
-    mailbox.post_update(Updated("a", 9))
+def test_given_back_event_comes_again_as_the_newest() -> None:
+    """What is given back is owed again; a newer version takes its place."""
+    mailbox = box("a")
+    hear(mailbox, "a", 1)
     mailbox.take()
-    mailbox.post_update(Updated("b", 9))
-    mailbox.post_answer(Registered("b", "http://x/1"))
-    mailbox.post_connected(RENEWED)
-    assert mailbox.settle() is None
-    assert mailbox.post_update(Updated("a", 1))
-    assert [mailbox.take(), mailbox.take(), mailbox.settle(), mailbox.take()] == [
-        RENEWED,
-        Updated("a", 1),
-        Updated("a", 1),
-        None,
+    hear(mailbox, "a", 2)
+    mailbox.give_back(Update("a", 1))
+    assert mailbox.take() == Update("a", 2)
+    record_of(mailbox, "a").is_stale = True
+    mailbox.handle(Update("a", 2))
+    assert mailbox.take() == Stale("a")
+    mailbox.give_back(Stale("a"))
+    assert mailbox.take() == Stale("a")
+
+
+def test_handling_twice_is_handling_once() -> None:
+    """Only an event in hand counts, so repeating is safe."""
+    mailbox = box("a")
+    hear(mailbox, "a", 1)
+    mailbox.take()
+    assert mailbox.handle(Update("a", 1)) == Update("a", 1)
+    assert mailbox.handle(Update("a", 1)) is None
+    assert mailbox.handle(Update("gone", 1)) is None
+    mailbox.give_back(Update("gone", 1))
+
+
+def test_renewal_voids_what_was_known() -> None:
+    """After another UAID every channel waits for its endpoint, is stale, and old versions count no more."""
+    mailbox = box("a", "b")
+    hear(mailbox, "a", 9)
+    hear(mailbox, "b", 9)
+    assert mailbox.take() == Update("a", 9)
+    mailbox.renew()
+    assert mailbox.handle(Update("a", 9)) is None  # a version of the old UAID acks nothing of the new one
+    mailbox.set_endpoint(record_of(mailbox, "a"), "http://x/2")
+    mailbox.set_endpoint(record_of(mailbox, "b"), "http://x/3")
+    hear(mailbox, "a", 1)
+    assert drain(mailbox) == [
+        EndpointChanged("b", "http://x/3"),
+        EndpointChanged("a", "http://x/2"),
+        Stale("b"),
+        Stale("a"),
+        Update("a", 1),
     ]
 
 
-def test_order_is_connection_answers_updates() -> None:
-    """A consumer learns who it is before its endpoints, and those before updates."""
-    mailbox = Mailbox()
-    mailbox.post_update(Updated("a", 1))
-    mailbox.post_answer(Registered("a", "http://x/1"))
-    mailbox.post_answer(Refused("b", 500, "store"))
-    mailbox.post_connected(SAME)
-    assert [mailbox.take() for _ in range(4)] == [
-        SAME,
-        Registered("a", "http://x/1"),
-        Refused("b", 500, "store"),
-        Updated("a", 1),
-    ]
+def test_staleness_while_stale_is_in_hand_is_told_again() -> None:
+    """What gets lost while the application fetches is not covered by that fetch."""
+    mailbox = box("a", remembered=Remembered("http://x/1", is_told=True, is_stale=True))
+    assert mailbox.take() == Stale("a")
+    mailbox.renew()
+    mailbox.handle(Stale("a"))
+    assert mailbox.take() == Stale("a")
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)) | st.none()))
-def test_newest_version_is_handled_in_the_end(moves: list[tuple[str, int] | None]) -> None:
-    """However posts and reads interleave, versions rise, and the newest of each channel is handled."""
-    mailbox, posted, handled = Mailbox(), dict[str, int](), dict[str, int]()
+def test_endpoint_that_changed_meanwhile_is_told_again() -> None:
+    """An endpoint is told once handled, and only that one."""
+    mailbox = box("a", remembered=Remembered("http://x/1", is_told=False, is_stale=False))
+    assert mailbox.take() == EndpointChanged("a", "http://x/1")
+    mailbox.set_endpoint(record_of(mailbox, "a"), "http://x/2")
+    mailbox.handle(EndpointChanged("a", "http://x/1"))
+    assert mailbox.take() == EndpointChanged("a", "http://x/2")
 
-    def read() -> None:
-        mailbox.settle()
-        event = mailbox.take()
-        if isinstance(event, Updated):
-            assert event.version > handled.get(event.channel, -1)
-            handled[event.channel] = event.version
 
-    for move in moves:
-        if move is None:
-            read()
-        else:
-            mailbox.post_update(Updated(*move))
-            posted[move[0]] = max(move[1], posted.get(move[0], -1))
-    for _ in range(3):
-        read()
-    assert handled == posted
+@pytest.mark.parametrize("is_handled", [False, True])
+def test_what_is_in_hand_is_remembered_as_unhandled(*, is_handled: bool) -> None:
+    """A process that dies over an event is told it again by the next run."""
+    mailbox = box("a", remembered=Remembered("http://x/1", is_told=False, is_stale=True))
+    record = record_of(mailbox, "a")
+    assert mailbox.take() == EndpointChanged("a", "http://x/1")
+    assert not record.remember().is_told
+    mailbox.handle(EndpointChanged("a", "http://x/1"))
+    assert mailbox.take() == Stale("a")
+    if is_handled:
+        mailbox.handle(Stale("a"))
+    assert record.remember() == Remembered("http://x/1", is_told=True, is_stale=not is_handled)
+
+
+def test_claimed_channel_tells_its_own_reader() -> None:
+    """The events of a claimed channel are not the common reader's."""
+    mailbox = box("a", "b")
+    hear(mailbox, "a", 1)
+    hear(mailbox, "b", 1)
+    record = record_of(mailbox, "a")
+    mailbox.claim(record)
+    assert mailbox.take() == Update("b", 1)
+    assert mailbox.take() is None
+    assert mailbox.take_from(record) == Update("a", 1)
+    mailbox.handle(Update("a", 1))
+    hear(mailbox, "a", 2)
+    assert mailbox.take() is None
+
+
+def test_removed_channel_owes_nothing() -> None:
+    """What a channel owed goes with it."""
+    mailbox = box("a")
+    hear(mailbox, "a", 1)
+    mailbox.remove("a")
+    assert mailbox.take() is None
+    assert mailbox.get("a") is None

@@ -19,6 +19,7 @@ from roskva.protocol.agent import (
     Unregistered,
     Updated,
     Welcomed,
+    check_channel,
     read_close,
 )
 
@@ -182,18 +183,41 @@ def test_update_of_a_foreign_channel_ends_it() -> None:
 def test_unregistered_channel_hears_nothing_more() -> None:
     """An update that crosses an unregister is dropped; registering again ends that."""
     talk = welcomed("a", registered=["a"])
-    assert read([talk.unregister("a")]) == [{"messageType": "unregister", "channelID": "a"}]
+    assert read(talk.unregister("a")) == [{"messageType": "unregister", "channelID": "a"}]
     assert feed(talk, type="notification", updates=[{"channelID": "a", "version": 5}]) == Step([], [])
     assert isinstance(feed(talk, type="unregister", channelID="a", status=500).events[0], Ignored)
-    assert read([talk.register("a")]) == [{"messageType": "register", "channelID": "a"}]
+    assert read(talk.register("a")) == [{"messageType": "register", "channelID": "a"}]
     assert feed(talk, type="notification", updates=[{"channelID": "a", "version": 6}]).events == [Updated("a", 6)]
 
 
-def test_acks_and_pings_are_spelled() -> None:
-    """§6, §8: one update a message, and the shortest ping."""
+def test_acks_are_spelled() -> None:
+    """§8: one update a message."""
     talk = welcomed("a")
     assert read([talk.ack("a", 5)]) == [{"messageType": "ack", "updates": [{"channelID": "a", "version": 5}]}]
-    assert talk.ping() == "{}"
+
+
+def test_later_channels_are_windowed_too() -> None:
+    """Channels asked for one by one wait for the window as those of the hello do."""
+    talk = welcomed()
+    names = [f"c{number}" for number in range(REGISTER_WINDOW + 2)]
+    sent = [message for name in names for message in talk.register(name)]
+    assert len(sent) == REGISTER_WINDOW
+    assert talk.awaits(check_channel(names[-1]))
+    step = feed(talk, type="register", channelID="c0", status=200, pushEndpoint="https://x/1")
+    assert read(step.messages) == [{"messageType": "register", "channelID": names[-2]}]
+    assert talk.unregister(names[-1]) == ['{"messageType":"unregister","channelID":"' + names[-1] + '"}']
+    assert not talk.awaits(check_channel(names[-1]))
+
+
+def test_nothing_is_asked_before_the_welcome() -> None:
+    """§3.1: what is wanted or given up while the hello is under way is said after its reply."""
+    talk = Conversation(UAID, ["a"], ["a"])
+    talk.hello()
+    assert talk.unregister("a") == talk.register("b") == []
+    assert read(feed(talk, type="hello", uaid=UAID).messages) == [
+        {"messageType": "unregister", "channelID": "a"},
+        {"messageType": "register", "channelID": "b"},
+    ]
 
 
 @pytest.mark.parametrize("message", ["{}", '{"messageType":"ping"}', '{"messageType":" PING ","status":200}'])
@@ -231,11 +255,13 @@ def test_malformed_channel_is_a_misuse(name: str) -> None:
 
 
 def test_close_codes_are_read() -> None:
-    """§3.5, §3.8: 4000 is another connection of ours, 1013 an overload, and the rest is a loss."""
-    assert [read_close(code) for code in (4000, 1013, 1001, 1006, 1008, 4774)] == [
+    """§3.5, §3.8, §11.6: each code that says what to do is understood, and the rest is a loss."""
+    assert [read_close(code) for code in (4000, 1013, 1001, 1012, 1006, 1008, 4774)] == [
         Ending.SUPERSEDED,
         Ending.BUSY,
-        *[Ending.LOST] * 4,
+        Ending.LEAVING,
+        Ending.RESTARTING,
+        *[Ending.LOST] * 3,
     ]
 
 

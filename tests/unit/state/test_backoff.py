@@ -11,10 +11,10 @@ NOON = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
 
 
 def test_first_failure_waits_less_than_first() -> None:
-    """After one failure the wait is spread from nothing to ``first``."""
+    """After one failure the wait is spread from a tenth of ``first`` to all of it."""
     backoff = Backoff(first=2.0).after(0.0)
-    assert backoff.wait(0.0) == 0.0
-    assert backoff.wait(0.5) == 1.0
+    assert backoff.wait(0.0) == pytest.approx(0.2)
+    assert backoff.wait(0.5) == pytest.approx(1.1)
 
 
 def test_failures_in_a_row_double_the_spread() -> None:
@@ -23,20 +23,38 @@ def test_failures_in_a_row_double_the_spread() -> None:
     for _ in range(5):
         backoff = backoff.after(0.0)
         waits.append(backoff.wait(0.5))
-    assert waits == [0.5, 1.0, 2.0, 2.5, 2.5]
+    assert waits == pytest.approx([0.55, 1.1, 2.2, 2.75, 2.75])
+
+
+def test_worst_minute_has_a_bound() -> None:
+    """Even if every random value is the least, there are at most 16 tries in a minute."""
+    backoff, now, tries = Backoff(), 0.0, 0
+    while now < 60.0:
+        backoff = backoff.after(0.0)
+        now += backoff.wait(0.0)
+        tries += 1
+    assert tries <= 16
+
+
+def test_herd_is_spread() -> None:
+    """A spread that is asked for widens the wait, never narrows it."""
+    backoff = Backoff(first=1.0).after(0.0)
+    assert backoff.wait(0.0, spread=5.0) == pytest.approx(0.5)
+    assert backoff.wait(0.0, 5.0, 25.0) == pytest.approx(7.5)
+    assert Backoff(failures=9).wait(0.0, spread=5.0) == pytest.approx(6.0)
 
 
 def test_connection_that_held_starts_over() -> None:
     """A connection that held is followed by the shortest wait, however many failures came before."""
     backoff = Backoff(first=1.0, steady_after=60.0, failures=9)
     assert backoff.after(59.9).failures == 10
-    assert backoff.after(60.0).wait(0.5) == 0.5
+    assert backoff.after(60.0).wait(0.5) == pytest.approx(0.55)
 
 
 @given(failures=st.integers(0, 10**9), chance=CHANCES)
 def test_wait_stays_below_cap(failures: int, chance: float) -> None:
-    """Without a Retry-After no wait reaches the cap, after any number of failures."""
-    assert 0.0 <= Backoff(failures=failures).wait(chance) < 60.0
+    """Without a Retry-After no wait passes the cap, after any number of failures, and none is nothing."""
+    assert 0.1 <= Backoff(failures=failures).wait(chance) <= 60.0
 
 
 @given(failures=st.integers(0, 100), chance=CHANCES, asked=st.floats(0, MAX_RETRY_AFTER))
@@ -48,9 +66,9 @@ def test_server_is_left_alone_as_long_as_it_asked(failures: int, chance: float, 
 
 def test_absurd_retry_after_is_bounded() -> None:
     """A server's slip silences an agent for an hour and a half at most."""
-    assert Backoff().wait(0.0, 1e12) == MAX_RETRY_AFTER
+    assert Backoff().wait(0.0, 1e12) == MAX_RETRY_AFTER * 1.05
     assert Backoff().wait(0.999, 1e12) < 1.5 * MAX_RETRY_AFTER
-    assert Backoff().wait(0.0, -5.0) == 0.0
+    assert Backoff().wait(0.0, -5.0) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Own the line on stderr that shows how far a benchmark is."""
+"""Own the line on stderr that shows how far a long command is."""
 
 import sys
 import time
