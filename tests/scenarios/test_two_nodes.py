@@ -9,7 +9,9 @@ import pytest
 
 from roskva.errors import StoreError
 from roskva.server import bus
+from roskva.state.backoff import Backoff
 from roskva.store.valkey import ValkeyStore
+from roskva.store.valkey_pubsub import Subscription
 from tests.kit.agent import update
 from tests.kit.node import Server, run, running
 from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, hand_over, running_cluster
@@ -105,7 +107,7 @@ def test_the_seat_of_a_dead_node_heals(valkey: ValkeyProcess) -> None:
 
 def test_what_was_published_while_a_node_was_deaf_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost subscription every agent of the node is asked for: it hears what it missed, and is seated again."""
-    monkeypatch.setattr(bus, "BACKOFF", bus.BACKOFF.__class__(first=0.3, cap=0.3))
+    monkeypatch.setattr(bus, "BACKOFF", Backoff(first=0.3, cap=0.3))
 
     async def main(valkey: ValkeyProcess) -> None:
         async with nodes(valkey) as (here, there), there.agent() as agent:
@@ -165,6 +167,38 @@ def test_the_bus_follows_a_primary_that_hands_over() -> None:
 
     with running_cluster() as cluster:
         run(main(cluster))
+
+
+def test_a_node_that_stays_deaf_sheds_its_agents(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyProcess) -> None:
+    """§3.8: without hints for as long as a store outage may last, agents are sent to other nodes, until they come."""
+    valkey.clear()
+    monkeypatch.setattr(bus, "BACKOFF", Backoff(first=0.01, cap=0.01))
+
+    async def refuse(*args: object) -> Subscription:
+        raise StoreError("broken on purpose")
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there), there.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            assert there.node._bus is not None
+            assert there.node._bus._subscription is not None
+            with monkeypatch.context() as broken:
+                broken.setattr(bus, "subscribe", refuse)
+                there.node._bus._subscription.close()
+                there.node._bus._lost.set()
+                there.let_pass(120)
+                await agent.hears_nothing()
+                there.let_pass(62)
+                assert await agent.wait_closed() == 1013
+                assert (await there.put(at(here, endpoint), 5)).status == 202
+            await wait_until(lambda: there.node._bus is not None and there.node._bus.is_open)
+            there.let_pass(1)
+            async with there.agent() as again:
+                assert (await again.hello(agent.uaid, ["a"]))["uaid"] == agent.uaid
+                assert await again.updates() == [update(5)]
+
+    run(main())
 
 
 def test_a_hint_that_may_be_lost_is_not_accepted() -> None:

@@ -88,12 +88,12 @@ class Node:
         self.node_id = NodeId(secrets.token_hex(8))
         self.shell = Shell(config, now, chance)
         self.presence = Presence()
-        self._watch = Watch(self.shell, self.presence, store)
         self._trust = Trust(config.trusted_proxies)
         sealer = Sealer(keys)
         self._bus: Bus | None = None
         if isinstance(store, ValkeyStore):
             self._bus = Bus(self.node_id, store.deployment, self.shell.counts, self.shell.spawn, config.store_timeout)
+        self._watch = Watch(self.shell, self.presence, store, hears=lambda: self._bus is None or self._bus.is_open)
         courier = self._bus or NoCourier()
         registrar = Registrar(
             self.node_id,

@@ -1,8 +1,11 @@
 """Own a node's view of its store: whether it answers, what its epoch is, and what an outage means for the agents here.
 
 A short outage costs them nothing: sockets stay, and what can't be stored is refused where it is asked for. After a
-long one they are sent elsewhere: an agent on a node without its store is deaf to what other nodes accept for it.
+long one they are sent elsewhere: an agent on a node without its store, or that no hints reach, is deaf to what other
+nodes accept for it.
 """
+
+from collections.abc import Callable
 
 from roskva.errors import StoreError
 from roskva.registry.presence import Presence, Seat
@@ -24,11 +27,11 @@ class Watch:
     """Watch one node's store: ``open`` first, then ``tick`` every second, and ``check`` when it is due."""
 
     __slots__ = (
-        "_crowd", "_epoch", "_is_checking", "_leaving", "_lost_at", "_open", "_opened", "_presence", "_seconds",
-        "_shed_at", "_shell", "_store",
+        "_crowd", "_deaf_at", "_epoch", "_hears", "_is_checking", "_leaving", "_lost_at", "_open", "_opened",
+        "_presence", "_seconds", "_shed_at", "_shell", "_store",
     )  # fmt: skip
 
-    def __init__(self, shell: Shell, presence: Presence, store: Store) -> None:
+    def __init__(self, shell: Shell, presence: Presence, store: Store, hears: Callable[[], bool]) -> None:
         self._shell = shell
         self._presence = presence
         self._store = store
@@ -36,6 +39,8 @@ class Watch:
         self._is_checking = False
         self._seconds = 0
         self._lost_at: float | None = None
+        self._hears = hears  # whether hints from other nodes reach this one
+        self._deaf_at: float | None = None
         self._shed_at = 0.0
         self._leaving: list[Seat] = []  # those still to be sent away, the last first
         self._crowd = 0  # how many they were
@@ -76,20 +81,31 @@ class Watch:
         self._seconds += 1
         self._count_breakers()
         now, patience = self._shell.now(), self._shell.config.store_outage_seconds
-        if patience and self._lost_at is not None and now - self._lost_at >= patience:
+        if self._hears():
+            self._deaf_at = None
+        elif self._deaf_at is None:
+            self._deaf_at = now
+        out_at = min((at for at in (self._lost_at, self._deaf_at) if at is not None), default=None)
+        if out_at is None:
+            self._keep_agents()
+        elif patience and now - out_at >= patience:
             self._shed(now)
 
     def _find(self, epoch: int) -> None:
         if self._lost_at is not None:
             log.info("store_back", seconds=round(self._shell.now() - self._lost_at, 1))
             self._lost_at = None
-            self._shell.is_cut_off = False
-            self._leaving = []
+            if self._deaf_at is None:
+                self._keep_agents()
         if epoch != self._epoch:
             log.warning("epoch_changed", before=self._epoch, now=epoch, agents=len(self._presence))
             self._epoch = epoch
             for seat in self._presence:
                 seat.close(EPOCH_CHANGED, "say hello again")
+
+    def _keep_agents(self) -> None:
+        self._shell.is_cut_off = False
+        self._leaving = []
 
     def _shed(self, now: float) -> None:
         """Close as many agents as should be gone by now, at even pace and in no order that anybody knows."""
