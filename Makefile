@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: serve test test-slow soak clean lock
+.PHONY: serve test test-slow soak chaos clean lock
 
 serve: $(VENV)/.serve
 	$(BIN)/roskva serve --data-dir $(DATA) $(ARGS)
@@ -22,6 +22,10 @@ test-slow: $(VENV)/.test
 # Ten minutes of chaos between the client and the server; test-slow has one.
 soak: $(VENV)/.test
 	SOAK_SECONDS=600 $(BIN)/python -m pytest tests/slow/test_agent_soak.py -s
+
+# Breaks a cluster under load, five times in each way; takes twenty-five minutes.
+chaos: $(VENV)/.test
+	$(BIN)/python -m bench.chaos $(ARGS)
 
 # Writes the lock file anew; commit it.
 lock: $(VENV)/.test

@@ -1,54 +1,36 @@
-"""Break a cluster under load, again and again, and tell what it cost and that nothing was lost.
+"""Break a cluster under load, again and again, and tell what it cost, and that nothing was lost.
 
 ``python -m bench.chaos --rounds 5 [--json FILE] [--markdown FILE] [--only WORD]``: three nodes on a Valkey cluster of
 three primaries and three replicas, 2,000 agents, 500 PUTs a second. Exits with 1 if anything was lost.
 """
 
 import argparse
-import asyncio
 import dataclasses
 import json
 import sys
 from pathlib import Path
 
 from bench.chaos.faults import FAULTS
-from bench.chaos.rounds import HEAD, Found, reunite, run_round
-from bench.chaos.stage import set_up
+from bench.chaos.rounds import HEAD, run_all
 from roskva import loop
 
 
-async def run(names: list[str], rounds: int, agents: int) -> list[Found]:
-    """Do each of these faults so many times, on the same data."""
-    results = []
-    async with set_up(agents) as stage:
-        for name in names:
-            found = Found(name)
-            results.append(found)
-            for _ in range(rounds):
-                await run_round(stage, found)
-                print(f"{name}, round {found.rounds}: healed after {found.heal[-1]:.1f} s", file=sys.stderr, flush=True)
-                for wrong in found.wrong:
-                    print(f"  {wrong}", file=sys.stderr, flush=True)
-            await reunite(stage, found)
-            found.wrong += stage.faults_logged()
-            if found.wrong:
-                print(*found.wrong, sep="\n", file=sys.stderr, flush=True)
-            print(f"{found.row()} {found.endings}", file=sys.stderr, flush=True)
-            await asyncio.sleep(0)
-    return results
+def tell(line: str) -> None:
+    """Tell how far it is."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Run, print, write, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of each fault (5)")
-    parser.add_argument("--agents", type=int, default=2000)
+    parser.add_argument("--agents", type=int, default=2000, help="on the three nodes (2000)")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="faults whose name has this word")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     args = parser.parse_args()
     names = [name for name in FAULTS if not args.only or any(word in name for word in args.only)]
-    results = loop.run(run(names, args.rounds, args.agents))
+    results = loop.run(run_all(names, args.rounds, args.agents, tell))
     table = "\n".join([HEAD, *(found.row() for found in results)])
     print(table)
     if args.markdown:

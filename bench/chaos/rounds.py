@@ -2,11 +2,12 @@
 
 import asyncio
 import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench.chaos.faults import FAULTS, wait_whole
-from bench.chaos.stage import Stage
+from bench.chaos.stage import Stage, set_up
 
 RATE: Final = 500.0
 """PUTs a second."""
@@ -108,3 +109,19 @@ async def reunite(stage: Stage, found: Found) -> None:
     for name, text in (("renewed", "UAIDs renewed"), ("fell", "versions fell")):
         if answer["tally"][name]:
             found.wrong.append(f"at the next hello: {answer['tally'][name]} {text}")
+
+
+async def run_all(names: Sequence[str], rounds: int, agents: int, tell: Callable[[str], object]) -> list[Found]:
+    """Do each of these faults so many times, one after the other on the same data; ``tell`` takes lines to read."""
+    results = []
+    async with set_up(agents) as stage:
+        for name in names:
+            found = Found(name)
+            results.append(found)
+            for _ in range(rounds):
+                await run_round(stage, found)
+                tell(f"{name}, round {found.rounds}: healed after {found.heal[-1]:.1f} s")
+            await reunite(stage, found)
+            found.wrong += stage.read_failures()
+            tell("\n".join([found.row(), *found.wrong]))
+    return results

@@ -49,18 +49,21 @@ class Stage:
         self.networks = networks
         self.nodes = nodes
         self.load = load
-        self.folder = folder
+        self._folder = folder
+        self._logged: set[str] = set()
 
     def primary(self, number: int) -> ValkeyProcess:
         """Find who serves the first, second or third part of the slots now."""
         slots = sorted(self.cluster.nodes[0].ask("CLUSTER", "SLOTS"))
         return next(node for node in self.cluster.nodes if node.address.port == slots[number][2][1])
 
-    def faults_logged(self) -> list[str]:
-        """Find what the nodes logged as faults of ours."""
+    def read_failures(self) -> list[str]:
+        """Find what the nodes logged since the last look that they never should."""
         marks = ("_failed", "Traceback", "epoch_changed")
-        lines = [line for path in self.folder.glob("*.log") for line in path.read_text().splitlines()]
-        return [line for line in lines if any(mark in line for mark in marks)]
+        lines = [line for path in self._folder.glob("*.log") for line in path.read_text().splitlines()]
+        found = [line for line in lines if line not in self._logged and any(mark in line for mark in marks)]
+        self._logged.update(found)
+        return found
 
 
 @contextlib.asynccontextmanager
