@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Self
-from urllib.parse import urlsplit
 
 from roskva.conformance.agent import Agent
 from roskva.conformance.http import Reply, make_key, spell_handshake, spell_request
@@ -143,7 +142,7 @@ class Exam:
             if self.target.http:
                 self._turn += 1
                 base = read_url(self.target.http[self._turn % len(self.target.http)], ("http", "https"))
-                path = base.path.removesuffix("/") + urlsplit(endpoint).path
+                path = base.path.removesuffix("/") + address.path
                 address = Address(base.host, base.port, base.authority, path, base.is_tls)
         except ValueError as error:
             raise Failed(f"an endpoint that can't be used: {error}") from None

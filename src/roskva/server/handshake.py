@@ -25,6 +25,8 @@ def negotiate(request: Request, config: Config) -> bytes:
     headers = request.headers
     if request.method != b"GET" or request.version != "1.1":
         raise HandshakeError(400, "a WebSocket handshake is a GET with HTTP/1.1")
+    if b"host" not in headers:  # also where a public URL is set, and nobody needs it
+        raise HandshakeError(400, "the Host header is missing")
     if headers.get(b"sec-websocket-version", b"").strip() != b"13":
         raise HandshakeError(426, "the WebSocket version is 13", b"Sec-WebSocket-Version: 13\r\n")
     accept = accept_key(headers.get(b"sec-websocket-key", b"").strip())

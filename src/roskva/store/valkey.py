@@ -96,7 +96,8 @@ class ValkeyStore:
 
     def detach(self, uaid: Uaid, place: Place) -> Awaitable[None]:
         """See ``Store.detach``."""
-        return self._defer(valkey_calls.detach(uaid, place))
+        # Not deferred: the acks of one who leaves travel with it, and are stored before it is greeted elsewhere.
+        return self._do(valkey_calls.detach(uaid, place))
 
     def register(self, uaid: Uaid, channel_id: ChannelId, spelling: str, limit: int) -> Awaitable[Registration]:
         """See ``Store.register``."""

@@ -17,6 +17,7 @@ def make_request(**headers: bytes | None) -> Request:
     request = Request()
     request.method, request.path, request.version = b"GET", b"/", "1.1"
     changed = {
+        b"host": b"push.example",
         b"sec-websocket-version": b"13",
         b"sec-websocket-key": KEY,
         **{name.replace("_", "-").encode(): value for name, value in headers.items()},
@@ -30,6 +31,12 @@ def refusal_of(request: Request, **settings: Any) -> HandshakeError:
     with pytest.raises(HandshakeError) as refused:
         negotiate(request, Config(**settings))
     return refused.value
+
+
+def test_a_handshake_names_its_host() -> None:
+    """Without a Host header it is refused, also where a public URL is set (RFC 9112 §3.2)."""
+    assert refusal_of(make_request(host=None)).status == 400
+    assert refusal_of(make_request(host=None), public_url="https://push.example").status == 400
 
 
 def test_a_good_handshake_is_accepted() -> None:
