@@ -91,10 +91,9 @@ class Scene:
         """Take a figure in."""
         self.findings.add(f"{self.name}: {case}", name, value, unit)
 
-    def add_costs(self, case: str, count: int, cpu: float, used: Usage) -> None:
-        """Take in what one of so many cost: the nodes' CPU time, and Valkey's."""
+    def add_costs(self, case: str, count: int, used: Usage) -> None:
+        """Take in what one of so many cost Valkey."""
         count = max(1, count)
-        self.add(case, "nodes' CPU for one", cpu / count * 1e6, MICROSECONDS)
         self.add(case, "Valkey calls for one", used.calls / count, _TIMES)
         self.add(case, "hints for one", used.hints / count, _TIMES)
         self.add(case, "Valkey's CPU a call", used.cpu / max(1, used.calls) * 1e6, MICROSECONDS)
@@ -158,7 +157,7 @@ async def _publish_to_some(scene: Scene) -> None:
     await stage.sleep(_ACK_SECONDS, "settling: seconds")
     cpu = stage.cpu_seconds() - cpu
     report_published(scene.findings, f"{scene.name}: {case}", published, cpu)
-    scene.add_costs(case, published.delivered, cpu, Usage.of(scene.valkey).since(before))
+    scene.add_costs(case, published.delivered, Usage.of(scene.valkey).since(before))
     missing = scene.puts - published.delivered
     scene.findings.require_none(scene.name, missing, f"of {scene.puts} PUTs were not accepted and delivered")
 
@@ -184,8 +183,9 @@ def _report_opened(scene: Scene, case: str, opened: Opened, cpu: float, before: 
     scene.add(case, "took", opened.seconds, SECONDS)
     scene.add(case, "failed tries", sum(opened.failures.values()))
     scene.add(case, "generator's core", 100 * opened.core_share, SHARE)
-    used = Usage.of(scene.valkey).since(before)
-    scene.add_costs(case, opened.opened, scene.stage.cpu_seconds() - cpu, used)
+    cpu = scene.stage.cpu_seconds() - cpu
+    scene.add(case, "server CPU an agent", cpu / max(1, opened.opened) * 1e6, MICROSECONDS)
+    scene.add_costs(case, opened.opened, Usage.of(scene.valkey).since(before))
 
 
 async def measure_signal(scene: Scene) -> None:
@@ -199,7 +199,7 @@ async def measure_signal(scene: Scene) -> None:
         await stage.sleep(_ACK_SECONDS, "settling: seconds")
         used = Usage.of(scene.valkey).since(before)
         report_published(scene.findings, f"{scene.name}: {case}", published, cpu)
-        scene.add_costs(case, published.delivered, cpu, used)
+        scene.add_costs(case, published.delivered, used)
 
 
 Measurement = Callable[[Scene], Awaitable[None]]

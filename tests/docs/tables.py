@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from bench.sizing import ASSUMED, MEASURED, figures_table, sizing_table
+
 from roskva.cli.flags import GROUPS, spell_default
 from roskva.cli.settings import SETTINGS
 from roskva.conformance.cases import load_cases
@@ -13,6 +15,7 @@ from roskva.server.metrics import GAUGES, Counts
 
 OPERATE = Path("docs/operate.md")
 CONFORMANCE = Path("docs/conformance.md")
+SCALE = Path("docs/scale.md")
 
 
 def settings_table() -> str:
@@ -67,6 +70,11 @@ def differences_table() -> str:
 TABLES: Final[dict[Path, dict[str, Callable[[], str]]]] = {
     OPERATE: {"settings": settings_table, "metrics": metrics_table},
     CONFORMANCE: {"differences": differences_table, "cases": cases_table},
+    SCALE: {
+        "measured": lambda: f"\n{figures_table(MEASURED)}\n",
+        "assumed": lambda: f"\n{figures_table(ASSUMED)}\n",
+        "sizing": lambda: f"\n{sizing_table()}\n",
+    },
 }
 
 
