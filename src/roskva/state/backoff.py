@@ -13,9 +13,6 @@ MAX_RETRY_AFTER = 3600.0
 
 _MAX_DOUBLINGS = 30
 
-_LEAST = 0.1
-"""The part of a spread that is always waited: whatever the dice say, tries are bounded (16 in the worst minute)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -26,12 +23,14 @@ class Backoff:
         cap: the longest wait ever, unless the server asks for more.
         steady_after: a connection that held this long was none of the failures.
         failures: connections in a row that did not hold.
+        least: the part of the longest wait that is always waited, so that no try follows at once.
     """
 
     first: float = 1.0
     cap: float = 60.0
     steady_after: float = 60.0
     failures: int = 0
+    least: float = 0.1
 
     def after(self, held: float) -> "Backoff":
         """Count the end of a connection that held so many seconds; 0 if it never opened."""
@@ -49,7 +48,7 @@ class Backoff:
         asked = min(max(retry_after or 0.0, 0.0), MAX_RETRY_AFTER)
         # A herd that was told one number must not return at one instant: the spread grows with it.
         spread = max(min(self.cap, self.first * 2.0**doublings), asked / 2, spread)
-        return asked + spread * (_LEAST + (1.0 - _LEAST) * chance)
+        return asked + spread * (self.least + (1.0 - self.least) * chance)
 
 
 def choose_retry_after(seconds: float, chance: float) -> int:

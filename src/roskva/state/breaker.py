@@ -16,7 +16,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 5.0
 A probe costs the store one call, so the longest is about promptness: no longer than a publisher is told to stay away.
 """
 
-_AT_FIRST = Backoff(first=FIRST_WAIT, cap=LONGEST_WAIT)
+_AT_FIRST = Backoff(first=FIRST_WAIT, cap=LONGEST_WAIT, least=0.0)
 
 
 class Breaker:
