@@ -67,7 +67,7 @@ def test_three_nodes_pass_as_one(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     failed = {case["id"] for case in report["cases"] if case["outcome"] == "failed"}
     assert failed <= excepted, conform.told[-20_000:]
-    assert len(excepted) == 6
+    assert len(excepted) == 7
 
 
 def test_our_server_passes_every_slow_case(tmp_path: Path) -> None:
@@ -107,6 +107,16 @@ def test_interop_accepts_what_is_known_to_differ() -> None:
     conform = asyncio.run(run())
     assert conform.code == 0, conform.told
     assert "differs  module.1-test-of-the-first-project: status of the hello: 401, expected 200" in conform.told
+
+
+def test_a_server_of_uuids_alone_is_examined_too(tmp_path: Path) -> None:
+    """The profile names channels by UUIDs: only the rules about other names differ."""
+    with serving(tmp_path / "data", "--strict-channel-ids") as server:
+        conform = Conform(server.url, "--profile", "interop", "--json", str(tmp_path / "report.json"))
+    assert conform.code == 0, conform.told
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    odd = {case["id"].partition(".")[0] for case in report["cases"] if case["outcome"] != "passed"}
+    assert odd == {"register", "security"}
 
 
 def test_several_addresses_take_turns(tmp_path: Path) -> None:
@@ -162,6 +172,22 @@ def test_wrong_usage(arguments: tuple[str, ...], said: str) -> None:
     assert conform.code == 2
     assert len(conform.news.splitlines()) == 1
     assert said in conform.news
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit"])
+def test_a_report_that_cannot_be_written(tmp_path: Path, option: str) -> None:
+    """It is told before anything is examined."""
+    conform = Conform("ws://127.0.0.1:1/", option, str(tmp_path / "nowhere" / "report"))
+    assert conform.code == 2
+    assert conform.news == f"roskva: can't write {tmp_path}/nowhere/report: No such file or directory\n"
+
+
+def test_a_terminal_that_knows_few_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it can't show is spelled out."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
+    conform = Conform("--list", "--only", "module.*")
+    assert conform.code == 0, conform.news
+    assert "\\xa7" in conform.told
 
 
 def test_the_list() -> None:

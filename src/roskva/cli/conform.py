@@ -2,8 +2,9 @@
 
 import argparse
 import asyncio
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: The arguments can't be used.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever a server says can be told
     speed = Speed.ALL if args.list else args.speed
     cases = select(load_cases(), sections=args.section, ids=args.only, speed=speed)
     if not cases:
@@ -88,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{case.id:60} {case.level.value:6} §{case.section:10} {case.sentence}")
         return 0
     target = _read_target(args)
+    _check_files(path for path in (args.json, args.junit) if path)
     try:
         results = asyncio.run(_examine(cases, target, args.profile))
     except Unreachable as reason:
@@ -123,7 +127,22 @@ def _read_target(args: argparse.Namespace) -> Target:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     times = {name: getattr(args, name) for name in _TIMES}
-    return Target(urls=tuple(args.url), http=tuple(args.http), verify=not args.insecure, **times)
+    return Target(
+        urls=tuple(args.url),
+        http=tuple(args.http),
+        uuids_only=args.profile == "interop",
+        verify=not args.insecure,
+        **times,
+    )
+
+
+def _check_files(paths: Iterable[Path]) -> None:
+    """Find out before the examination whether its results can be written."""
+    for path in paths:
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise ConfigError(f"can't write {path}: {error.strerror}") from None
 
 
 async def _examine(cases: Sequence[Case], target: Target, profile: str) -> list[Result]:

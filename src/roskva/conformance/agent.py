@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from roskva.conformance.frames import CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, close, frame, read_frame
 from roskva.conformance.http import Reply
+from roskva.conformance.names import Names
 from roskva.conformance.stream import Stream
 from roskva.conformance.verdict import Failed, check, field, same, shorten
 
@@ -30,14 +31,16 @@ class Agent:
         stream: the connection.
         answer: of the handshake.
         quiet: seconds to listen for what must not come.
+        names: of the case's channels on the wire; None: as they are.
     """
 
-    def __init__(self, stream: Stream, answer: Reply, quiet: float) -> None:
+    def __init__(self, stream: Stream, answer: Reply, quiet: float, names: Names | None = None) -> None:
         self.stream = stream
         self.answer = answer
         self.uaid = ""
         """As the last hello reply had it."""
         self._quiet = quiet
+        self._names = names
 
     async def send(self, payload: bytes = b"", opcode: int = TEXT, **how: Any) -> None:
         """Send a frame; ``how`` is that of ``frames.frame``."""
@@ -51,7 +54,7 @@ class Agent:
 
     async def say(self, *messages: object) -> None:
         """Send messages as JSON, each in a text frame, all at once."""
-        texts = [json.dumps(message) for message in messages]
+        texts = [json.dumps(self._names.spell(message) if self._names else message) for message in messages]
         await self.send_raw(b"".join(frame(text.encode()) for text in texts), " ".join(texts))
 
     async def frame(self, what: str = "frame", patience: float | None = None) -> Frame | None:
@@ -62,13 +65,7 @@ class Agent:
 
     async def hear(self, what: str = "message", patience: float | None = None) -> Message:
         """Return the next message, which must be a JSON object in a text frame; answers pings meanwhile."""
-        text = await self.text(what, patience)
-        try:
-            message = json.loads(text)
-        except ValueError:
-            raise Failed(f"no JSON: {shorten(text)}") from None
-        check(isinstance(message, dict), f"no JSON object: {shorten(text)}")
-        return dict(message)
+        return self._read(await self.text(what, patience))
 
     async def text(self, what: str = "message", patience: float | None = None) -> str:
         """Return the next text message, joined if it came in fragments."""
@@ -154,6 +151,14 @@ class Agent:
         """Return the messages that come until a WebSocket ping is answered, after a while of listening."""
         await asyncio.sleep(self._quiet)
         await self.send(_FENCE, PING)
+        try:
+            # Around all frames: a server that goes on talking must not be listened to without end.
+            async with asyncio.timeout(self.stream.patience):
+                return await self._drain()
+        except TimeoutError:
+            raise Failed(f"no answer to a ping within {self.stream.patience:g} s") from None
+
+    async def _drain(self) -> list[Message]:
         heard: list[Message] = []
         while True:
             found = await self.frame("answer to a ping")
@@ -164,7 +169,16 @@ class Agent:
             if found.opcode == PING:
                 await self.send(found.payload, PONG)
             if found.opcode == TEXT:
-                heard.append(json.loads(found.payload))
+                heard.append(self._read(_decode(found.payload)))
+
+    def _read(self, text: str) -> Message:
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Failed(f"no JSON: {shorten(text)}") from None
+        if not isinstance(message, dict):
+            raise Failed(f"no JSON object: {shorten(text)}")
+        return self._names.read(message) if self._names else message
 
     async def listen(self, seconds: float) -> list[Message]:
         """Return the messages that come in this time, or a little more; pings are answered meanwhile."""

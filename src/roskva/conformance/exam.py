@@ -7,7 +7,8 @@ from typing import Self
 
 from roskva.conformance.agent import Agent
 from roskva.conformance.http import Reply, make_key, spell_handshake, spell_request
-from roskva.conformance.stream import Stream, open_stream
+from roskva.conformance.names import Names
+from roskva.conformance.stream import Stream, Unanswered, open_stream
 from roskva.conformance.target import Address, Target, read_url
 from roskva.conformance.transcript import Transcript
 from roskva.conformance.verdict import Failed, check
@@ -27,6 +28,7 @@ class Exam:
         self.target = target
         self.transcript = Transcript()
         self._turn = turn
+        self._names = Names() if target.uuids_only else None
         self._streams: list[Stream] = []
         self._publishers: dict[tuple[str, int], Stream] = {}
 
@@ -62,7 +64,7 @@ class Exam:
         stream.note("←", f"HTTP {answer.status}")
         if answer.status != 101:
             raise Failed(f"the handshake was answered {answer.status}")
-        return Agent(stream, answer, self.target.quiet)
+        return Agent(stream, answer, self.target.quiet, self._names)
 
     async def agent(self, uaid: str = "", channel_ids: Sequence[str] | None = (), *, receive_buffer: int = 0) -> Agent:
         """Open a WebSocket and say hello."""
@@ -105,12 +107,7 @@ class Exam:
         address = self.endpoint_address(endpoint)
         lines: dict[str, str | None] = {"host": address.authority, "content-type": content_type}
         data = spell_request(method, address.path, {**lines, **(headers or {})}, said)
-        stream = await self.publisher(endpoint)
-        await stream.send(data)
-        reply = await stream.reply(is_head=method == "HEAD")
-        if reply.headers.get("connection", "").lower() == "close":
-            self._publishers.pop((address.host, address.port), None)
-        return reply
+        return await self._exchange(address, data, is_head=method == "HEAD")
 
     async def accepted(self, endpoint: str, version: object = None) -> Reply:
         """PUT a version, which must be accepted."""
@@ -120,11 +117,7 @@ class Exam:
 
     async def publisher(self, endpoint: str) -> Stream:
         """Return the case's connection to an endpoint's host."""
-        address = self.endpoint_address(endpoint)
-        where = (address.host, address.port)
-        if where not in self._publishers:
-            self._publishers[where] = await self._open(address, "publisher")
-        return self._publishers[where]
+        return await self._publisher(self.endpoint_address(endpoint))
 
     async def new_publisher(self, endpoint: str) -> Stream:
         """Open a further connection to an endpoint's host."""
@@ -147,6 +140,29 @@ class Exam:
         except ValueError as error:
             raise Failed(f"an endpoint that can't be used: {error}") from None
         return address
+
+    async def _exchange(self, address: Address, data: bytes, *, is_head: bool) -> Reply:
+        """Send a request and return its answer; a server may end a kept connection, so that is tried once more."""
+        where = (address.host, address.port)
+        is_kept = where in self._publishers
+        stream = await self._publisher(address)
+        await stream.send(data)
+        try:
+            reply = await stream.reply(is_head=is_head)
+        except Unanswered:
+            self._publishers.pop(where, None)
+            if not is_kept:
+                raise
+            return await self._exchange(address, data, is_head=is_head)
+        if reply.is_last:
+            self._publishers.pop(where, None)
+        return reply
+
+    async def _publisher(self, address: Address) -> Stream:
+        where = (address.host, address.port)
+        if where not in self._publishers:
+            self._publishers[where] = await self._open(address, "publisher")
+        return self._publishers[where]
 
     async def _open(self, address: Address, role: str, receive_buffer: int = 0) -> Stream:
         name = f"{role}{len(self._streams) + 1}"

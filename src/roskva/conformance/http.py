@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,13 @@ class Reply(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes = b""
+    version: str = "HTTP/1.1"
+
+    @property
+    def is_last(self) -> bool:
+        """Tell whether the connection ends after it: HTTP/1.0 keeps none that it wasn't asked to."""
+        tokens = (token.strip().lower() for token in self.headers.get("connection", "").split(","))
+        return self.version == "HTTP/1.0" or "close" in tokens
 
     def __str__(self) -> str:
         """Say what it is in a line."""
@@ -61,12 +69,15 @@ def read_head(data: bytes) -> tuple[Reply, int] | None:
     first, *lines = data[:end].decode("latin-1").split("\r\n")
     if not first.startswith("HTTP/1."):
         raise ValueError(f"no HTTP answer: {first[:60]!r}")
+    status = first[9:12]
+    if not re.fullmatch("[0-9]{3}", status):
+        raise ValueError(f"no HTTP status in {first[:60]!r}")
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
         key = name.strip().lower()
         headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    return Reply(int(first[9:12]), headers), end + 4
+    return Reply(int(status), headers, version=first[:8]), end + 4
 
 
 def make_key() -> str:

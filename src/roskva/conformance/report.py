@@ -8,6 +8,7 @@ from xml.etree import ElementTree as Xml
 
 from roskva.conformance.case import Level
 from roskva.conformance.runner import Result, count, failures
+from roskva.conformance.transcript import printable
 from roskva.conformance.verdict import Outcome
 
 TITLES: Final = {
@@ -41,7 +42,7 @@ def tell_failures(results: Sequence[Result]) -> Iterator[str]:
     for result in failures(results):
         yield f"{result.case.id}  ({result.case.level.value}, docs/protocol.md §{result.case.section})"
         yield f"  rule: {result.case.sentence}"
-        yield f"  seen: {result.seen}"
+        yield f"  seen: {printable(result.seen)}"
         yield "  said:  (seconds, connection, → to the server, ← from it)"
         yield from (f"    {line}" for line in result.transcript)
         yield ""
@@ -51,9 +52,9 @@ def tell_skipped(results: Sequence[Result]) -> Iterator[str]:
     """Go through a line for each case that could not be tried, or whose difference was accepted."""
     for result in results:
         if result.outcome is Outcome.SKIPPED:
-            yield f"skipped  {result.case.id}: {result.seen}"
+            yield f"skipped  {result.case.id}: {printable(result.seen)}"
         elif result.outcome is Outcome.DIFFERS:
-            yield f"differs  {result.case.id}: {result.seen}; accepted, as {result.case.differs}"
+            yield f"differs  {result.case.id}: {printable(result.seen)}; accepted, as {result.case.differs}"
 
 
 def tell_verdict(results: Sequence[Result]) -> str:
@@ -109,10 +110,10 @@ def to_junit(results: Sequence[Result]) -> str:
             time=f"{result.seconds:.3f}",
         )
         if result.is_broken_must:
-            failure = Xml.SubElement(case, "failure", message=_printable(result.seen))
-            failure.text = _printable("\n".join((result.case.sentence, *result.transcript)))
+            failure = Xml.SubElement(case, "failure", message=_for_xml(result.seen))
+            failure.text = _for_xml("\n".join((result.case.sentence, *result.transcript)))
         elif result.outcome is not Outcome.PASSED:
-            Xml.SubElement(case, "skipped", message=_printable(f"{result.outcome.value}: {result.seen}"))
+            Xml.SubElement(case, "skipped", message=_for_xml(f"{result.outcome.value}: {result.seen}"))
     Xml.indent(suite)
     return Xml.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -125,6 +126,6 @@ def _row(title: str, results: Sequence[Result]) -> str:
     return f"{title:31}" + "".join(f"{count(results, outcome) or '-':>9}" for outcome in _COLUMNS)
 
 
-def _printable(text: str) -> str:
-    """Replace the characters that XML can't hold."""
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+def _for_xml(text: str) -> str:
+    """Spell out the characters that XML can't hold."""
+    return printable(text, kept="\n\t")

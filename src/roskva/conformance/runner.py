@@ -18,7 +18,10 @@ SIDE_BY_SIDE: Final = 24
 """Cases under way at a time; a server counts connections by address, and its limits are cases of their own."""
 
 CASE_PATIENCES: Final = 12.0
-"""How often a case may need the target's patience before it is given up; slow cases have no such end."""
+"""How often a case may need the target's patience before it is given up."""
+
+SLOW_TIMERS: Final = 20.0
+"""How often a slow case may wait for all of the server's timers besides."""
 
 
 class Speed(enum.Enum):
@@ -94,25 +97,22 @@ async def examine(
     *,
     is_interop: bool = False,
     on_result: Callable[[Result], None] = lambda _: None,
-    on_begin: Callable[[Case], None] = lambda _: None,
-    side_by_side: int = SIDE_BY_SIDE,
 ) -> list[Result]:
     """Run cases against a server, and return their results in the order of the cases.
+
+    The lonely ones come last, one by one.
 
     Args:
         cases: which.
         target: the server.
         is_interop: accept what published clients and servers differ on.
         on_result: is told of each result as it is there.
-        on_begin: is told of each case as it begins.
-        side_by_side: how many are under way at a time; the lonely ones come last, one by one.
     """
     results: dict[str, Result] = {}
-    turns = asyncio.Semaphore(side_by_side)
+    turns = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def run(number: int, case: Case) -> None:
         async with turns:
-            on_begin(case)
             result = await examine_one(case, target, number, is_interop=is_interop)
         results[case.id] = result
         on_result(result)
@@ -132,15 +132,16 @@ async def examine_one(case: Case, target: Target, turn: int = 0, *, is_interop: 
     """Run one case; nothing that a server does makes this raise."""
     began_at = time.monotonic()
     exam = Exam(target, turn)
+    limit = limit_of(case, target)
     try:
-        async with exam, asyncio.timeout(None if case.slow else CASE_PATIENCES * target.patience):
+        async with exam, asyncio.timeout(limit):
             await case.run(exam)
     except Skipped as reason:
         outcome, seen = Outcome.SKIPPED, str(reason)
     except Failed as failure:
         outcome, seen = Outcome.FAILED, str(failure)
     except TimeoutError:
-        outcome, seen = Outcome.FAILED, f"not over after {CASE_PATIENCES * target.patience:g} s"
+        outcome, seen = Outcome.FAILED, f"not over after {limit:g} s"
     except Exception as error:
         # A server may answer in ways that no case thinks of; that is its failure, told with ours.
         outcome, seen = Outcome.FAILED, f"{type(error).__name__}: {error} ({_where(error)})"
@@ -149,6 +150,15 @@ async def examine_one(case: Case, target: Target, turn: int = 0, *, is_interop: 
     if outcome is Outcome.FAILED and is_interop and case.differs:
         outcome = Outcome.DIFFERS
     return Result(case, outcome, seen, time.monotonic() - began_at, list(exam.transcript.lines))
+
+
+def limit_of(case: Case, target: Target) -> float:
+    """Return after how many seconds a case is given up."""
+    limit = CASE_PATIENCES * target.patience
+    if case.slow:
+        timers = target.hello_timeout + target.ping_interval + target.pong_timeout + target.resend_interval
+        limit += SLOW_TIMERS * timers
+    return limit
 
 
 def count(results: Sequence[Result], outcome: Outcome) -> int:

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 import struct
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from roskva.conformance.frames import PONG, frame, read_frame
 from roskva.conformance.http import Reply, read_head
@@ -15,6 +16,10 @@ from roskva.conformance.transcript import Transcript
 from roskva.conformance.verdict import Failed, Skipped
 
 T = TypeVar("T")
+
+
+class Unanswered(Failed):
+    """The connection ended before a byte of the answer came."""
 
 
 class Stream:
@@ -92,7 +97,7 @@ class Stream:
         reply = await self.read(read_head, "answer")
         if reply is None:
             self.note("←", "the connection ends")
-            raise Failed("the connection ended without an answer")
+            raise (Failed if self._data else Unanswered)("the connection ended without an answer")
         return reply
 
     async def reply(self, *, is_head: bool = False) -> Reply:
@@ -200,7 +205,7 @@ class Stream:
 
     async def _body(self, headers: dict[str, str]) -> bytes:
         if "content-length" in headers:
-            size = int(headers["content-length"])
+            size = _read_length(headers["content-length"])
             body = await self.read(lambda data: (data[:size], size) if len(data) >= size else None, "whole body")
             if body is None:
                 raise Failed("the connection ended within an answer's body")
@@ -220,11 +225,17 @@ class Stream:
         return str(found[0]) if found else repr(self._data[:200])
 
 
+def _read_length(said: str, digits: str = "[0-9]", base: int = 10) -> int:
+    if not re.fullmatch(f"{digits}{{1,16}}", said):
+        raise Failed(f"no length: {said[:60]!r}")
+    return int(said, base)
+
+
 def _read_chunk(data: bytes) -> tuple[bytes, int] | None:
     size, rule, rest = data.partition(b"\r\n")
     if not rule:
         return None
-    length = int(size.partition(b";")[0], 16)
+    length = _read_length(size.partition(b";")[0].strip().decode("latin-1"), "[0-9A-Fa-f]", 16)
     return (rest[:length], len(size) + 4 + length) if len(rest) >= length + 2 else None
 
 
@@ -258,26 +269,45 @@ async def open_stream(
             context.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(patience):
-            plain = await _connect(address, receive_buffer)
+            plain = await _connect(address, receive_buffer, patience)
             reader, writer = await asyncio.open_connection(
                 sock=plain, ssl=context, server_hostname=address.host if context else None, limit=2**16
             )
-    except (OSError, TimeoutError) as error:
+    except (OSError, UnicodeError) as error:
         raise Failed(f"can't connect to {address.host} port {address.port}: {str(error) or 'no answer'}") from error
     return Stream(reader, writer, name, transcript, patience)
 
 
-async def _connect(address: Address, receive_buffer: int) -> socket.socket:
+async def _connect(address: Address, receive_buffer: int, patience: float) -> socket.socket:
+    """Connect to the first of the host's addresses that takes the connection; each has its share of the patience."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    family, kind, protocol, _, where = found[0]
-    plain = socket.socket(family, kind, protocol)
-    plain.setblocking(False)  # noqa: FBT003
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if receive_buffer:
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    error = OSError("no such host")
+    for family, _, _, _, where in found:
+        tried = await _try_to_connect(family, where, receive_buffer, patience / len(found))
+        if isinstance(tried, socket.socket):
+            return tried
+        error = tried
+    raise error
+
+
+async def _try_to_connect(
+    family: int, where: tuple[Any, ...], receive_buffer: int, patience: float
+) -> socket.socket | OSError:
     try:
-        await loop.sock_connect(plain, where)
+        plain = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        return error  # as of IPv6, where there is none
+    try:
+        plain.setblocking(False)  # noqa: FBT003
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        async with asyncio.timeout(patience):
+            await asyncio.get_running_loop().sock_connect(plain, where)
+    except OSError as error:
+        plain.close()
+        return error
     except BaseException:
         plain.close()
         raise

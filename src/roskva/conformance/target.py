@@ -42,6 +42,7 @@ class Target:
     Args:
         urls: where agents connect; of several, connections take turns.
         http: replaces scheme, host and port of the endpoints; of several, requests take turns; empty: as given out.
+        uuids_only: the server takes no other channelIDs: cases' names of channels are made UUIDs on the wire.
         verify: check the certificates of ``wss`` and ``https``.
         patience: how long something that must come may take.
         quiet: how long is listened for something that must not come.
@@ -53,6 +54,7 @@ class Target:
 
     urls: tuple[str, ...]
     http: tuple[str, ...] = ()
+    uuids_only: bool = False
     verify: bool = True
     patience: float = 10.0
     quiet: float = 0.5

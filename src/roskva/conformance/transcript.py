@@ -11,6 +11,13 @@ WIDTH: Final = 600
 """Characters that are kept of a line."""
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Spell out what isn't printable, as Python does in strings, but for the characters that are kept."""
+    return "".join(
+        char if char.isprintable() or char in kept else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class Transcript:
     """The lines of one case; the middle of a long one is left out."""
 
@@ -24,7 +31,7 @@ class Transcript:
         """Add a line: whose connection it was, ``→`` (to the server), ``←`` or ``·``, and what was said."""
         if len(what) > WIDTH:
             what = f"{what[:WIDTH]}… ({len(what):,} characters)"
-        line = f"{time.monotonic() - self._began_at:7.3f} {who} {sign} {what}".replace("\r", "\\r").replace("\n", "\\n")
+        line = f"{time.monotonic() - self._began_at:7.3f} {who} {sign} {printable(what)}"
         if len(self._first) < FIRST:
             self._first.append(line)
             return

@@ -40,7 +40,7 @@ def test_failures_tell_the_rule_and_both_directions() -> None:
     assert lines[:5] == [
         "ack.8-bad  (must, docs/protocol.md §8)",
         "  rule: It is so.",
-        "  seen: nothing \x00 <came>",
+        "  seen: nothing \\x00 <came>",
         "  said:  (seconds, connection, → to the server, ← from it)",
         "      0.001 agent1 → hello",
     ]

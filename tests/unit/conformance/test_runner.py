@@ -81,6 +81,20 @@ def test_a_case_that_does_not_end_is_given_up() -> None:
     assert one(hangs).seen == "not over after 0.6 s"
 
 
+def test_a_slow_case_is_given_up_too() -> None:
+    """Its bound has room for the server's timers."""
+    haste = Target(
+        urls=NOWHERE.urls,
+        patience=0.01,
+        hello_timeout=0.001,
+        ping_interval=0.002,
+        pong_timeout=0.003,
+        resend_interval=0.0,
+    )
+    result = asyncio.run(examine_one(case(hangs, slow=True), haste))
+    assert (result.outcome, result.seen) == (Outcome.FAILED, "not over after 0.24 s")
+
+
 def test_a_case_can_be_skipped() -> None:
     """It neither passed nor failed."""
     result = one(skips)

@@ -8,6 +8,13 @@ def test_a_line_tells_when_who_which_way_and_what() -> None:
     assert transcript.lines[0].endswith(" agent1 → GET / HTTP/1.1\\r\\n")
 
 
+def test_what_is_not_printable_is_spelled_out() -> None:
+    """No server can write to the reader's terminal as it likes."""
+    transcript = Transcript()
+    transcript.note("agent1", "←", "\x1b[2J\u2028\ud800 größer")
+    assert transcript.lines[0].endswith(" agent1 ← \\x1b[2J\\u2028\\ud800 größer")
+
+
 def test_the_middle_of_a_long_case_is_left_out() -> None:
     """A flood doesn't fill the report."""
     transcript = Transcript()

@@ -4,7 +4,6 @@ Slow peers are ``abuse_slow``, broken ones ``abuse_broken``.
 """
 
 import asyncio
-import json
 from collections import Counter
 
 from roskva.conformance.agent import update
@@ -123,9 +122,8 @@ async def long_ack(exam: Exam) -> None:
     agent, [endpoint] = await exam.registered("a")
     await exam.accepted(endpoint, 5)
     await agent.learns("a", 5)
-    entries = [update(f"unknown{number}", number) for number in range(4000)]
-    text = json.dumps({"messageType": "ack", "updates": [*entries, update("a", 5)]})
-    await agent.send(text.encode())
+    entries = [update(f"{number}-unknown", number) for number in range(4000)]
+    await agent.ack(*entries, update("a", 5))
     await agent.is_open()
     again = await exam.agent(agent.uaid, ["a"])
     await again.hears_nothing()

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from roskva.conformance.case import must
-from roskva.conformance.exam import Exam
+from roskva.conformance.exam import Exam, new_channel_id
 from roskva.conformance.verdict import check, same
 
 ODD: Final[dict[str, Any]] = {
@@ -78,7 +78,7 @@ async def unknown_keys_are_ignored(exam: Exam) -> None:
 async def unknown_key_stands_twice(exam: Exam) -> None:
     """An unknown key that stands twice is ignored twice."""
     agent = await exam.agent()
-    await agent.send(b'{"messageType":"register","x":1,"channelID":"a","x":[]}')
+    await agent.send(b'{"messageType":"register","x":1,"channelID":"%s","x":[]}' % new_channel_id().encode())
     same("status", (await agent.hear("register reply")).get("status"), 200)
 
 

@@ -36,7 +36,7 @@ async def options(exam: Exam) -> None:
     """OPTIONS is answered 2xx, tells the methods in ``Allow``, and changes nothing."""
     agent, [endpoint] = await exam.registered("a")
     reply = await exam.put(endpoint, method="OPTIONS", content_type=None)
-    one_of("status of the OPTIONS", reply.status, (200, 204))
+    check(200 <= reply.status < 300, f"status of the OPTIONS: {reply.status}, expected 2xx")
     check("PUT" in _words(reply.headers.get("allow", "")), f"no PUT in Allow: {reply.headers}")
     await agent.hears_nothing()
 

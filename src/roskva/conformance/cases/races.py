@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from roskva.conformance.agent import Agent, update
-from roskva.conformance.case import must
+from roskva.conformance.case import must, should
 from roskva.conformance.exam import FORM, Exam
 from roskva.conformance.http import spell_request
 from roskva.conformance.stream import Stream
@@ -79,7 +79,7 @@ async def put_while_unregistering(exam: Exam) -> None:
     await agent.hears_nothing()
 
 
-@must("5.2")
+@should("5.2")
 async def register_right_behind_unregister(exam: Exam) -> None:
     """An unregister and a register that are sent together leave a channel registered, with nothing pending."""
     agent, [endpoint] = await exam.registered("a")
@@ -151,7 +151,7 @@ async def put_while_acking(exam: Exam) -> None:
         await agent.ack(await agent.learns("a", version + 1))
 
 
-@must("3.1")
+@should("3.1")
 async def all_in_one_packet(exam: Exam) -> None:
     """A hello with registers, an ack and unregisters behind it, sent together, are answered in their order."""
     agent = await exam.connect()
