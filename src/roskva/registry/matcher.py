@@ -10,7 +10,8 @@ from typing import Any
 
 from roskva.errors import GoneError
 from roskva.registry.courier import Courier
-from roskva.registry.presence import Presence
+from roskva.registry.presence import Presence, Seat
+from roskva.state.recent import Recent
 from roskva.store.base import Advanced, Store
 from roskva.types import ChannelId, NodeId, Place, Uaid, Update
 
@@ -23,15 +24,26 @@ class Published(enum.IntEnum):
 
 
 class Matcher:
-    """Publishes updates."""
+    """Publishes updates.
 
-    __slots__ = ("_courier", "_node", "_presence", "_store")
+    Args:
+        node: this one.
+        store: the promise.
+        presence: who sits here.
+        courier: to other nodes.
+        recent: what was told lately, if hints come by several ways, and one may overtake another.
+    """
 
-    def __init__(self, node: NodeId, store: Store, presence: Presence, courier: Courier) -> None:
+    __slots__ = ("_courier", "_node", "_presence", "_recent", "_store")
+
+    def __init__(
+        self, node: NodeId, store: Store, presence: Presence, courier: Courier, recent: Recent | None = None
+    ) -> None:
         self._node = node
         self._store = store
         self._presence = presence
         self._courier = courier
+        self._recent = recent
 
     def store(self, uaid: Uaid, channel_id: ChannelId, version: int | None) -> asyncio.Future[Advanced | None]:
         """Begin to store a version (None: choose one); pass the answer to ``tell`` when it is there.
@@ -58,7 +70,7 @@ class Matcher:
         seat = self._presence.find(uaid)
         if seat is None:
             return self._clear(advanced.place, uaid)
-        return Published.DELIVERED if seat.hear(update) else Published.STORED
+        return Published.DELIVERED if self._hand_over(seat, update) else Published.STORED
 
     def receive(self, place: Place, uaid: Uaid, update: Update) -> Coroutine[Any, Any, Published] | None:
         """Take a hint that another node carried here, for one that sat at ``place``.
@@ -68,7 +80,7 @@ class Matcher:
         seat = self._presence.find(uaid)
         if seat is None:
             return self._clear(place, uaid)
-        seat.hear(update)
+        self._hand_over(seat, update)
         return None
 
     def displaced(self, place: Place, uaid: Uaid) -> None:
@@ -76,6 +88,11 @@ class Matcher:
         seat = self._presence.find(uaid)
         if seat is not None and seat.seat == place.seat:
             seat.displace()
+
+    def _hand_over(self, seat: Seat, update: Update) -> bool:
+        if self._recent is not None and not self._recent.admit(seat.seat, update.channel_id, update.version):
+            return True  # a newer one was
+        return seat.hear(update)
 
     async def _carry(self, place: Place, uaid: Uaid, update: Update) -> Published:
         if await self._courier.carry(place, uaid, update):

@@ -34,6 +34,7 @@ from roskva.server.proxies import ProxyConnection, Trust
 from roskva.server.routes import PublicRoutes
 from roskva.server.shell import Shell
 from roskva.server.watch import Watch
+from roskva.state.recent import Recent
 from roskva.store.base import Store
 from roskva.store.open import open_store, read_sqlite_url
 from roskva.store.valkey import ValkeyStore
@@ -105,7 +106,8 @@ class Node:
             adopts=config.adopt_unknown_uaids,
         )
         clerk = Clerk(self.shell, registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
-        self._matcher = Matcher(self.node_id, store, self.presence, courier)
+        recent = None if self._bus is None else Recent()
+        self._matcher = Matcher(self.node_id, store, self.presence, courier, recent)
         self._resync = Resync(
             self.node_id,
             store,
