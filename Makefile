@@ -17,7 +17,8 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --ignore=tests/slow
 
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest tests/slow --timeout 600
+	$(BIN)/python -m pytest tests/slow/test_saboteurs.py -n 2 --timeout 600
+	$(BIN)/python -m pytest tests/slow --ignore=tests/slow/test_saboteurs.py --timeout 600
 
 # Ten minutes of chaos between the client and the server; test-slow has one.
 soak: $(VENV)/.test
