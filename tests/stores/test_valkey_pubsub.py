@@ -13,7 +13,7 @@ from roskva.store.valkey_connection import Address
 from roskva.store.valkey_pubsub import publish, subscribe
 from roskva.store.valkey_topology import slot_of
 from tests.kit.slots import Move
-from tests.kit.valkey import Servers, ValkeyCluster, running
+from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, running
 from tests.stores._helpers import run
 
 CHANNEL = b"r:node:{ab12}"
@@ -80,7 +80,7 @@ def mistake_replica(servers: ValkeyCluster, cluster: Cluster) -> Address:
 
 
 def test_a_replica_is_not_believed_that_nobody_hears(valkey_cluster: ValkeyCluster) -> None:
-    """A replica takes messages and counts its own subscribers: whoever still takes it for the primary looks again."""
+    """A replica doesn't say how many hear at its primary: whoever still takes it for that looks again."""
 
     async def main() -> None:
         async with opened(valkey_cluster) as one, opened(valkey_cluster) as other:
@@ -92,6 +92,24 @@ def test_a_replica_is_not_believed_that_nobody_hears(valkey_cluster: ValkeyClust
             assert one.owner(CHANNEL) == primary
             assert await heard.get() == b"a"
             await subscription.ping(other)
+            subscription.close()
+
+    run(main())
+
+
+def test_a_late_message_is_not_carried(valkey: ValkeyProcess) -> None:
+    """What waited for so long that its sender has given it up tells nobody: something newer may have come meanwhile."""
+
+    async def main() -> None:
+        async with opened(valkey) as one, opened(valkey) as other:
+            heard: asyncio.Queue[bytes] = asyncio.Queue()
+            subscription = await subscribe(other, CHANNEL, heard.put_nowait, lambda: None)
+            connection = await one.connection(one.owner(CHANNEL))
+            connection._ahead -= 3600
+            with pytest.raises(StoreError, match="LATE"):
+                await publish(one, CHANNEL, [b"late"])
+            assert await publish(one, CHANNEL, [b"a"]) == [1]
+            assert await heard.get() == b"a"
             subscription.close()
 
     run(main())

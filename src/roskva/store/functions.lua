@@ -249,14 +249,18 @@ function calls.bump(agent, args, first)
   return true
 end
 
+-- Whoever asked was told that it failed, and may have done something else since: it must not be undone.
+local function is_late(time, until_ms)
+  return time[1] * 1000 + time[2] / 1000 > tonumber(until_ms)
+end
+
+local LATE = 'LATE nobody waits for the answer any more'
+
 -- KEYS: the agent. ARGV: the epoch, the second or '' for the engine's own, the millisecond of the engine's clock until
 -- which anybody waits for the answer, then each call: its name, the number of its arguments, and those.
 redis.register_function('@name@', function(keys, args)
   local time = redis.call('TIME')
-  -- Whoever asked was told that it failed, and may have done something else since: it must not be undone.
-  if time[1] * 1000 + time[2] / 1000 > tonumber(args[3]) then
-    return redis.error_reply('LATE nobody waits for the answer any more')
-  end
+  if is_late(time, args[3]) then return redis.error_reply(LATE) end
   local agent = open(keys[1], args[1], args[2] == '' and time[1] or args[2])
   if agent.error then return agent.error end
   local answers, at = {}, 4
@@ -266,4 +270,15 @@ redis.register_function('@name@', function(keys, args)
     at = last + 1
   end
   return answers
+end)
+
+-- No keys, as a channel isn't one: a slot that is about to move still has its subscribers here. ARGV: the channel, the
+-- millisecond as above, then each message. Answers how many heard each; a replica refuses, as this may write.
+redis.register_function('@name@_tell', function(_, args)
+  if is_late(redis.call('TIME'), args[2]) then return redis.error_reply(LATE) end
+  local heard = {}
+  for at = 3, #args do
+    heard[at - 2] = redis.call('SPUBLISH', args[1], args[at])
+  end
+  return heard
 end)

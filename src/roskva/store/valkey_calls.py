@@ -51,6 +51,10 @@ class Functions(NamedTuple):
         """The command that loads them."""
         return pack("FUNCTION", "LOAD", self.source)
 
+    def tell(self, channel: bytes, messages: Sequence[bytes], until: int) -> bytes:
+        """Spell the command that publishes messages to a channel; ``until`` as for ``call``."""
+        return pack("FCALL", f"{self.name}_tell", 0, channel, until, *messages)
+
     def call(self, calls: Sequence[Call], epoch: int, now: str, until: int) -> bytes:
         """Spell the command that makes calls of one agent, in their order.
 

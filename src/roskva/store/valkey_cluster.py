@@ -236,7 +236,8 @@ class Cluster:
 
     async def _ask(self, address: Address) -> Topology | None:
         connection = await self.connection(address)
-        (reply,) = await connection.ask([pack("CLUSTER", "SLOTS")])
+        # With the clock, as two clocks drift apart while a connection lives.
+        reply, *_ = await connection.ask_clock([pack("CLUSTER", "SLOTS")])
         if isinstance(reply, Refusal) and _NO_CLUSTER in str(reply):
             (reply,) = await connection.ask([pack("INFO", "replication")])
             return read_standalone(reply, address)

@@ -56,6 +56,11 @@ class Refusal(Exception):  # noqa: N818  (a value among replies, never raised)
         """Its first word."""
         return str(self).partition(" ")[0]
 
+    @property
+    def wants_functions(self) -> bool:
+        """Tell whether our functions must be loaded first."""
+        return "Function not found" in str(self)
+
 
 class _Asked:
     __slots__ = ("count", "due_at", "future", "replies")
@@ -124,14 +129,19 @@ class Connection(asyncio.Protocol):
         Raises:
             StoreError: it refuses us, or is lost.
         """
-        asked_at = self._loop.time()
-        replies = await self.ask(_greeting(access))
-        for reply in replies:
+        for reply in await self.ask_clock(_greeting(access)):
             if isinstance(reply, Refusal):
                 raise StoreError(f"{self.address} refuses us: {reply}")
-        seconds, microseconds = map(int, replies[-1])
+
+    async def ask_clock(self, commands: Sequence[bytes]) -> list[Reply]:
+        """Ask as ``ask`` does, and note what the server's clock says."""
+        asked_at = self._loop.time()
+        *replies, time = await self.ask([*commands, pack("TIME")])
+        if isinstance(time, Refusal):
+            return [*replies, time]
         # From when it was asked: its clock is at most as far ahead, so nothing is held for late that isn't.
-        self._ahead = seconds + microseconds / 1e6 - asked_at
+        self._ahead = int(time[0]) + int(time[1]) / 1e6 - asked_at
+        return replies
 
     def ask(self, commands: Sequence[bytes]) -> asyncio.Future[list[Reply]]:
         """Send packed commands together; the future gets as many replies, refusals among them.
@@ -264,7 +274,6 @@ def _greeting(access: Access) -> list[bytes]:
     greeting = [pack(*words, "SETNAME", "roskva")]
     if access.database:
         greeting.append(pack("SELECT", access.database))
-    greeting.append(pack("TIME"))
     return greeting
 
 

@@ -191,7 +191,7 @@ class Lane:
         target = groups[0].target
         try:
             connection = await self._cluster.connection(target)
-            if any(group.refusal is not None and _is_unknown(group.refusal) for group in groups):
+            if any(group.refusal is not None and group.refusal.wants_functions for group in groups):
                 await self._load(connection)
             commands, wanted = self._spell(commit, groups, connection)
             replies = await connection.ask(commands)
@@ -218,7 +218,7 @@ class Lane:
                         self._cluster.move(slot, address)
                     group.target, group.is_asking = address, kind == "ASK"
                     again.append(group)
-                case "ERR" if _is_unknown(group.refusal):
+                case "ERR" if group.refusal.wants_functions:
                     again.append(group)
                 case kind:
                     commit.fail(group, _refused(group))
@@ -252,10 +252,6 @@ def _by_target(groups: list[_Group]) -> list[list[_Group]]:
     for group in groups:
         targets.setdefault((group.target, group.is_asking), []).append(group)
     return list(targets.values())
-
-
-def _is_unknown(refusal: Refusal) -> bool:
-    return "Function not found" in str(refusal)
 
 
 def _refused(group: _Group) -> StoreError:

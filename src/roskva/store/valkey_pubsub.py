@@ -7,6 +7,7 @@ for a second.
 from collections.abc import Callable, Sequence
 
 from roskva.errors import StoreError
+from roskva.store.valkey_calls import own_functions
 from roskva.store.valkey_cluster import Cluster
 from roskva.store.valkey_connection import Address, Connection, Refusal, Reply, pack
 from roskva.store.valkey_topology import read_redirect, slot_of
@@ -104,35 +105,46 @@ async def subscribe(
 
 
 async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -> list[int]:
-    """Publish messages together; returns how many received each. A redirect may let some be carried twice.
+    """Publish messages together; returns how many received each. Some may be carried twice.
 
-    None means none: a replica takes messages as well, and passes them on, but counts its own subscribers only.
+    By a function, which a replica refuses: SPUBLISH itself it would take, and count its own subscribers only. And none
+    of them is carried later than somebody waits for the answer: an older update would come after a newer one.
 
     Raises:
         StoreError: some may have been carried all the same.
     """
-    commands = [pack("SPUBLISH", channel, message) for message in messages]
+    functions = own_functions()
     target = cluster.owner(channel)
     for _ in range(ROUNDS):
         connection = await cluster.connection(target)
-        replies = await connection.ask(commands)
-        refusal = next((reply for reply in replies if isinstance(reply, Refusal)), None)
-        if refusal is not None:
-            target = _follow(cluster, refusal, target)
-        elif all(replies) or await cluster.serves(target, channel):
-            return replies
-        else:
+        (reply,) = await connection.ask([functions.tell(channel, messages, connection.answers_until)])
+        refusal = reply if isinstance(reply, Refusal) else None
+        if refusal is not None and refusal.wants_functions:
+            await connection.ask([functions.load])
+        elif refusal is None and all(reply):
+            return list(reply)
+        elif not await cluster.serves(target, channel):
             target = cluster.owner(channel)
+        elif refusal is None:
+            return list(reply)
+        else:
+            if refusal.kind == "LATE":
+                cluster.drop(target)
+            raise _refused(target, refusal)
     raise _unserved(channel)
 
 
 def _follow(cluster: Cluster, refusal: Refusal, source: Address) -> Address:
     cluster.doubt()
     if refusal.kind != "MOVED":
-        raise StoreError(f"{source} refuses: {str(refusal)[:100]}")
+        raise _refused(source, refusal)
     slot, address = read_redirect(refusal, source)
     cluster.move(slot, address)
     return address
+
+
+def _refused(source: Address, refusal: Refusal) -> StoreError:
+    return StoreError(f"{source} refuses: {str(refusal)[:100]}")
 
 
 def _unserved(channel: bytes) -> StoreError:
