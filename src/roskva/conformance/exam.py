@@ -123,6 +123,10 @@ class Exam:
         """Open a further connection to an endpoint's host."""
         return await self._open(self.endpoint_address(endpoint), "publisher")
 
+    async def settle(self) -> None:
+        """Give what has no answer (an ack, a farewell) time to be known everywhere: nobody promises an order there."""
+        await asyncio.sleep(self.target.quiet)
+
     def agents_address(self) -> Address:
         """Return where the next agent connects."""
         self._turn += 1

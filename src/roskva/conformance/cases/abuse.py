@@ -125,6 +125,7 @@ async def long_ack(exam: Exam) -> None:
     entries = [update(f"{number}-unknown", number) for number in range(4000)]
     await agent.ack(*entries, update("a", 5))
     await agent.is_open()
+    await exam.settle()
     again = await exam.agent(agent.uaid, ["a"])
     await again.hears_nothing()
 

@@ -29,6 +29,7 @@ async def stored_for_later(exam: Exam) -> None:
     """A PUT for an agent that isn't connected is answered 202, and the agent is told when it is back."""
     agent, [endpoint] = await exam.registered("a")
     await agent.say_goodbye()
+    await exam.settle()
     same("status of the PUT", (await exam.put(endpoint, 7)).status, 202)
     again = await exam.agent(agent.uaid, ["a"])
     await again.learns("a", 7)
@@ -53,6 +54,7 @@ async def lower_version_is_not_delivered(exam: Exam) -> None:
     agent, [endpoint] = await exam.registered("a")
     await exam.accepted(endpoint, 7)
     await agent.ack(await agent.learns("a", 7))
+    await exam.settle()
     for version in (7, 6, 1):
         await exam.put(endpoint, version)
     await agent.hears_nothing()

@@ -27,6 +27,7 @@ async def version_outlives_its_ack(exam: Exam) -> None:
     agent, [endpoint] = await exam.registered("a")
     await exam.accepted(endpoint, 7)
     await agent.ack(await agent.learns("a", 7))
+    await exam.settle()
     await agent.say_goodbye()
     await exam.put(endpoint, 5)
     again = await exam.agent(agent.uaid, ["a"])
