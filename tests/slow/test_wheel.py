@@ -16,7 +16,7 @@ CLIENT = {
     *("roskva", "aiohttp", "msgspec", "websockets"),
     *("aiohappyeyeballs", "aiosignal", "attrs", "frozenlist", "idna", "multidict", "propcache", "yarl"),  # of aiohttp
 }
-SERVER = {*("cryptography", "httptools", "prometheus_client", "uvloop"), *("cffi", "pycparser")}
+SERVER = {*("cryptography", "hiredis", "httptools", "prometheus_client", "uvloop"), *("cffi", "pycparser")}
 OLDER_PYTHONS = {"typing_extensions"}
 TOOLS = {"pip", "setuptools"}
 
@@ -105,7 +105,7 @@ def test_missing_server_is_told(client: Environment, command: str) -> None:
 
 
 def test_server_brings_only_what_it_needs(server: Environment) -> None:
-    """`pip install 'roskva[server]'` brings four libraries more."""
+    """`pip install 'roskva[server]'` brings five libraries more."""
     assert server.list() == CLIENT | SERVER
 
 

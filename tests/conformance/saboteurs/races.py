@@ -38,7 +38,6 @@ class ReturnsAreSeatedLater(Saboteur):
             "hello.3-listed-in-another-spelling",
             "hello.3-listed-in-any-order",
             "hello.3-newest-of-many",
-            "hello.3-older-amid-a-message",
             "hello.3-pruned-channel-is-revived",
             "hello.3-revived-version-never-falls",
             "hello.3-updates-go-to-the-newest",
