@@ -116,7 +116,10 @@ def test_what_was_published_while_a_node_was_deaf_arrives(monkeypatch: pytest.Mo
             for ident in valkey.ask("CLIENT", "LIST").decode().splitlines():
                 if "cmd=ssubscribe" in ident or "cmd=ping" in ident:
                     valkey.ask("CLIENT", "KILL", "ID", ident.split()[0].partition("=")[2])
-            assert (await here.put(at(here, endpoint), 5)).status in (200, 202)
+            # The publisher's node may have lost its way for hints too, and says 503 then: it comes again, as publishers do.
+            while (status := (await here.put(at(here, endpoint), 5)).status) == 503:
+                await asyncio.sleep(0.05)
+            assert status in (200, 202)
             assert await agent.updates() == [update(5)]
             await wait_until(lambda: there.node._bus is not None and there.node._bus.is_open)
             await agent.ack(update(5))

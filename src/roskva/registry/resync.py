@@ -11,6 +11,7 @@ from typing import Final
 
 from roskva.errors import StoreError
 from roskva.registry.presence import Enrolled, Presence, Seat
+from roskva.state.recent import Recent
 from roskva.store.base import Store
 from roskva.types import NodeId, Place, Uaid, Update
 
@@ -30,9 +31,10 @@ class Resync:
         next_seat: numbers no connection here has had.
         settled: waits until every store call that is under way now has ended.
         pace: waits between two handfuls.
+        recent: notes what is told, so that an older hint that comes later isn't.
     """
 
-    __slots__ = ("_next_seat", "_node", "_pace", "_presence", "_settled", "_store")
+    __slots__ = ("_next_seat", "_node", "_pace", "_presence", "_recent", "_settled", "_store")
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Resync:
         *,
         settled: Callable[[], Awaitable[None]],
         pace: Callable[[], Awaitable[None]],
+        recent: Recent | None = None,
     ) -> None:
         self._node = node
         self._store = store
@@ -50,6 +53,7 @@ class Resync:
         self._next_seat = next_seat
         self._settled = settled
         self._pace = pace
+        self._recent = recent
 
     async def run(self) -> int:
         """Ask for each agent that sits here now, a few at a time, and return how many were asked for.
@@ -99,4 +103,6 @@ class Resync:
             seat.displace()
         else:
             for channel_id, channel in seating.channels.items():
+                if self._recent is not None:
+                    self._recent.admit(seat.seat, channel_id, channel.version)
                 seat.hear(Update(channel_id, channel.version, channel.spelling))

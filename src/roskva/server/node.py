@@ -116,6 +116,7 @@ class Node:
             # No store call takes longer; one more second, as clocks are coarse.
             settled=lambda: asyncio.sleep(config.store_timeout + 1.0),
             pace=lambda: asyncio.sleep(RESYNC_PAUSE),
+            recent=recent,
         )
         self._public = PublicRoutes(self.shell, clerk, self._matcher, sealer, self._trust)
         self._admin = AdminRoutes(

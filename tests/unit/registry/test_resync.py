@@ -9,6 +9,7 @@ import pytest
 from roskva.errors import StoreError
 from roskva.registry.presence import Enrolled, Presence
 from roskva.registry.resync import AT_A_TIME, FORGOTTEN, Resync
+from roskva.state.recent import Recent
 from roskva.store.base import Seating
 from roskva.types import Place, Uaid, Update
 from tests.kit.stores import GatedStore
@@ -218,5 +219,28 @@ def test_who_can_be_asked_for_is() -> None:
         with pytest.raises(StoreError):
             await desk.resync.run()
         assert desk.seat.heard == [Update(A, 5, "a")]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_told_here_is_remembered() -> None:
+    """An older hint that comes after the repair is not told behind the newer version."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.open()
+        recent = Recent()
+        resync = Resync(
+            HERE,
+            desk.store,
+            desk.presence,
+            itertools.count(8).__next__,
+            settled=desk.settled,
+            pace=desk.pace,
+            recent=recent,
+        )
+        await desk.store.advance(AGENT, A, 5)
+        await resync.run()
+        assert not recent.admit(desk.seat.seat, A, 4)
 
     asyncio.run(scenario())
