@@ -68,7 +68,8 @@ class Usage(NamedTuple):
             for name in ("fcall", "spublish")
         )
         cpu = float(facts["used_cpu_user"]) + float(facts["used_cpu_sys"])
-        return cls(calls, hints, cpu, int(facts["used_memory"]))
+        # A hint is published by a function call of its own.
+        return cls(calls - hints, hints, cpu, int(facts["used_memory"]))
 
     def since(self, before: "Usage") -> "Usage":
         """Return the difference."""

@@ -198,8 +198,10 @@ class Agent:
             raise Failed(f"no close within {limit:g} s") from None
 
     async def is_closed_with(self, *codes: int, patience: float | None = None) -> None:
-        """Check that the next frame is a Close with one of these codes."""
+        """Check that the next frame, but for pings, is a Close with one of these codes."""
         found = await self.frame("close", patience)
+        while found is not None and found.opcode == PING:
+            found = await self.frame("close", patience)
         check(found is not None, f"the connection ended without a Close frame; expected code {_either(codes)}")
         assert found is not None
         check(found.opcode == CLOSE, f"the server sent {found}, expected a close with {_either(codes)}")
