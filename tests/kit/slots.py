@@ -1,7 +1,7 @@
 """A slot that an operator's tool moves from one primary to another, step by step."""
 
 from roskva.store.valkey_topology import slot_of
-from tests.kit.valkey import ValkeyCluster
+from tests.kit.valkey import ValkeyCluster, wait_until
 
 
 class Move:
@@ -25,6 +25,11 @@ class Move:
             self._source.ask("MIGRATE", *self._target.address, key, 0, 5000)
 
     def end(self) -> None:
-        """Let all know who owns it now."""
+        """Let all know who owns it now, and wait until they do.
+
+        Else the next move could begin before its target has heard of this one's epoch: both would claim the slot in the
+        same epoch, and the cluster might never agree.
+        """
         for node in (self._target, self._source, *self._cluster.primaries):
             node.ask("CLUSTER", "SETSLOT", self._slot, "NODE", self._target.ask("CLUSTER", "MYID"))
+        wait_until(self._cluster.is_agreed)

@@ -165,6 +165,11 @@ class ValkeyCluster:
         each = len(self.replicas) // 3
         return all(_is_ready(node, each) for node in self.nodes)
 
+    def is_agreed(self) -> bool:
+        """Tell whether all nodes tell the same of who serves what, since which epoch."""
+        first, *others = (_claims(node) for node in self.nodes)
+        return all(claims == first for claims in others)
+
     def primary_of(self, key: bytes) -> ValkeyProcess:
         """Find who serves a key now."""
         slot = slot_of(key)
@@ -234,6 +239,12 @@ def _is_ready(node: ValkeyProcess, replicas: int) -> bool:
         and all(len(shard) == 3 + replicas for shard in shards)
         and node.info("replication").get("master_link_status", "up") == "up"
     )
+
+
+def _claims(node: ValkeyProcess) -> set[tuple[str, ...]]:
+    """Read what a node knows of the primaries: each one's id, epoch and slots."""
+    lines = [line.split() for line in node.ask("CLUSTER", "NODES").decode().splitlines()]
+    return {(words[0], words[6], *words[8:]) for words in lines if "master" in words[2]}
 
 
 def _member(bus_port: int, node_timeout_ms: int, *arguments: str) -> ValkeyProcess:
