@@ -12,7 +12,8 @@ from roskva.server import bus
 from roskva.state.backoff import Backoff
 from roskva.store.valkey import ValkeyStore
 from roskva.store.valkey_pubsub import Subscription
-from tests.kit.agent import update
+from roskva.types import ChannelId, Place, Uaid, Update
+from tests.kit.agent import read_uaid, update
 from tests.kit.node import Server, run, running
 from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, hand_over, running_cluster
 from tests.kit.valkey import running as running_valkey
@@ -60,6 +61,76 @@ def test_a_put_to_any_node_reaches_the_agent(valkey_cluster: ValkeyCluster) -> N
                 await agent.ack(update(version))
             await agent.hears_nothing()
             assert there.node.shell.counts.hints_sent == here.node.shell.counts.hints_heard == 2
+
+    run(main())
+
+
+def hint(server: Server, uaid: Uaid, version: int) -> None:
+    """Let a hint for channel ``a`` arrive now, as one does that was long on its way."""
+    server.node._matcher.receive(Place(server.node.node_id, 1), uaid, Update(ChannelId("a"), version, "a"))
+
+
+def test_a_hint_that_was_overtaken_tells_nothing(valkey: ValkeyProcess) -> None:
+    """§7: what the agent has acked, and what is older, isn't delivered, whenever the hint comes."""
+    valkey.clear()
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there), there.agent() as agent:
+            await agent.hello()
+            endpoint = await agent.register("a")
+            for version in (5, 6):
+                assert (await here.put(at(here, endpoint), version)).status == 200
+                assert await agent.updates() == [update(version)]
+                await agent.ack(update(version))
+            await agent.hears_nothing()
+            uaid = read_uaid(agent.uaid)
+            for version in (5, 6):
+                hint(there, uaid, version)
+            await there.node._resync.run()
+            for version in (5, 6):
+                hint(there, uaid, version)
+            await agent.hears_nothing()
+            there.let_pass(20)
+            hint(there, uaid, 7)
+            assert await agent.updates() == [update(7)]
+
+    run(main())
+
+
+def test_a_channel_that_begins_anew_is_heard(valkey: ValkeyProcess) -> None:
+    """§3.2: an agent that was forgotten comes with its old UAID and empty hands: low versions are news again."""
+    valkey.clear()
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, there):
+
+            def stored_acks() -> int:
+                return here.node.shell.counts.acks + there.node.shell.counts.acks
+
+            async def hears(node: Server, endpoint: str, version: int) -> None:
+                before = stored_acks()
+                assert (await node.put(at(node, endpoint), version)).status == 200
+                assert await agent.updates() == [update(version)]
+                await agent.ack(update(version))
+                await wait_until(lambda: stored_acks() > before)
+
+            async with here.agent() as agent:
+                await agent.hello()
+                uaid = agent.uaid
+                await hears(there, await agent.register("a"), 60)
+            for again in (here, there):
+                async with there.agent() as agent:
+                    await agent.hello(uaid, ["unknown"])
+                    assert agent.uaid != uaid
+                async with again.agent() as agent:
+                    await agent.hello(uaid)
+                    assert agent.uaid == uaid
+                    endpoint = await agent.register("a")
+                    await hears(there, endpoint, 1)
+                async with here.agent() as agent:
+                    await agent.hello(uaid, ["a"])
+                    for version in (2, 60):
+                        await hears(there, endpoint, version)
 
     run(main())
 

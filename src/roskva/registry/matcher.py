@@ -11,7 +11,7 @@ from typing import Any
 from roskva.errors import GoneError
 from roskva.registry.courier import Courier
 from roskva.registry.presence import Presence, Seat
-from roskva.state.recent import Recent
+from roskva.state.recent import RecentAcks
 from roskva.store.base import Advanced, Store
 from roskva.types import ChannelId, NodeId, Place, Uaid, Update
 
@@ -31,13 +31,13 @@ class Matcher:
         store: the promise.
         presence: who sits here.
         courier: to other nodes.
-        recent: what was told lately, if hints come by several ways, and one may overtake another.
+        recent: what was acked here lately, if hints come by several ways, and one may overtake another.
     """
 
     __slots__ = ("_courier", "_node", "_presence", "_recent", "_store")
 
     def __init__(
-        self, node: NodeId, store: Store, presence: Presence, courier: Courier, recent: Recent | None = None
+        self, node: NodeId, store: Store, presence: Presence, courier: Courier, recent: RecentAcks | None = None
     ) -> None:
         self._node = node
         self._store = store
@@ -70,7 +70,7 @@ class Matcher:
         seat = self._presence.find(uaid)
         if seat is None:
             return self._clear(advanced.place, uaid)
-        return Published.DELIVERED if self._hand_over(seat, update) else Published.STORED
+        return Published.DELIVERED if self._hand_over(seat, uaid, update) else Published.STORED
 
     def receive(self, place: Place, uaid: Uaid, update: Update) -> Coroutine[Any, Any, Published] | None:
         """Take a hint that another node carried here, for one that sat at ``place``.
@@ -80,7 +80,7 @@ class Matcher:
         seat = self._presence.find(uaid)
         if seat is None:
             return self._clear(place, uaid)
-        self._hand_over(seat, update)
+        self._hand_over(seat, uaid, update)
         return None
 
     def displaced(self, place: Place, uaid: Uaid) -> None:
@@ -89,9 +89,9 @@ class Matcher:
         if seat is not None and seat.seat == place.seat:
             seat.displace()
 
-    def _hand_over(self, seat: Seat, update: Update) -> bool:
-        if self._recent is not None and not self._recent.admit(seat.seat, update.channel_id, update.version):
-            return True  # a newer one was
+    def _hand_over(self, seat: Seat, uaid: Uaid, update: Update) -> bool:
+        if self._recent is not None and self._recent.covers(uaid, update.channel_id, update.version):
+            return True  # it was, or a newer one
         return seat.hear(update)
 
     async def _carry(self, place: Place, uaid: Uaid, update: Update) -> Published:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from roskva.registry.courier import Courier
 from roskva.registry.presence import Presence, Seat
 from roskva.state.channel import Channel
+from roskva.state.recent import RecentAcks
 from roskva.store.base import FIRST_EPOCH, Registration, Store
 from roskva.types import Ack, ChannelId, Channels, NodeId, Place, Uaid, Update, is_random_uaid
 
@@ -67,9 +68,20 @@ class RegisterOutcome(enum.Enum):
 
 
 class Registrar:
-    """Answers agents. Every method may raise StoreError, after which repeating is safe."""
+    """Answers agents. Every method may raise StoreError, after which repeating is safe.
 
-    __slots__ = ("_adopts", "_courier", "_limit", "_make_uaid", "_node", "_presence", "_store")
+    Args:
+        node: this one.
+        store: the promise.
+        presence: who sits here.
+        courier: to other nodes.
+        make_uaid: a new one each time.
+        channels_per_agent: at most; 0 is no limit.
+        adopts: an unknown UAID without channels may stay.
+        recent: what is acked here, if hints may come behind newer ones.
+    """
+
+    __slots__ = ("_adopts", "_courier", "_limit", "_make_uaid", "_node", "_presence", "_recent", "_store")
 
     def __init__(
         self,
@@ -81,6 +93,7 @@ class Registrar:
         *,
         channels_per_agent: int,
         adopts: bool,
+        recent: RecentAcks | None = None,
     ) -> None:
         self._node = node
         self._store = store
@@ -89,6 +102,7 @@ class Registrar:
         self._make_uaid = make_uaid
         self._limit = channels_per_agent or UNLIMITED
         self._adopts = adopts
+        self._recent = recent
 
     async def hello(self, seat: Seat, uaid: Uaid | None, listed: Listed | None, wakeup: bytes | None) -> Welcome:
         """Seat an agent under the UAID it keeps, or a new one (§3).
@@ -109,6 +123,8 @@ class Registrar:
         self, seat: Seat, uaid: Uaid, channel_id: ChannelId, spelling: str, wakeup: bytes | None, *, is_enrolled: bool
     ) -> RegisterOutcome:
         """Store a channel, and the agent too if this is its first (§3.4, §4)."""
+        if self._recent is not None:
+            self._recent.forget(uaid, channel_id)
         enrolling = None if is_enrolled else _begin(self._store.enroll(uaid, self._place(seat), wakeup))
         registering = _begin(self._store.register(uaid, channel_id, spelling, self._limit))
         try:
@@ -132,6 +148,8 @@ class Registrar:
 
     def ack(self, uaid: Uaid, acks: list[Ack]) -> asyncio.Future[None]:
         """Store what the agent acknowledged (§8)."""
+        if self._recent is not None:
+            self._recent.note(uaid, acks)
         return _begin(self._store.ack(uaid, acks))
 
     async def leave(self, seat: Seat, uaid: Uaid, *, is_stored: bool) -> None:
@@ -152,6 +170,8 @@ class Registrar:
         stored = None
         if seating is not None:
             stored = seating.channels
+            if self._recent is not None:
+                self._recent.compare(uaid, stored)
             self._displace(uaid, seating.other)
         if self._presence.find(uaid) is not seat:
             # Displaced meanwhile: the newer hello judges for itself, and this answer is for nobody.

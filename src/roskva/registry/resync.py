@@ -11,7 +11,7 @@ from typing import Final
 
 from roskva.errors import StoreError
 from roskva.registry.presence import Enrolled, Presence, Seat
-from roskva.state.recent import Recent
+from roskva.state.recent import RecentAcks
 from roskva.store.base import Store
 from roskva.types import NodeId, Place, Uaid, Update
 
@@ -31,7 +31,7 @@ class Resync:
         next_seat: numbers no connection here has had.
         settled: waits until every store call that is under way now has ended.
         pace: waits between two handfuls.
-        recent: notes what is told, so that an older hint that comes later isn't.
+        recent: what was acked here lately: an answer may be older.
     """
 
     __slots__ = ("_next_seat", "_node", "_pace", "_presence", "_recent", "_settled", "_store")
@@ -45,7 +45,7 @@ class Resync:
         *,
         settled: Callable[[], Awaitable[None]],
         pace: Callable[[], Awaitable[None]],
-        recent: Recent | None = None,
+        recent: RecentAcks | None = None,
     ) -> None:
         self._node = node
         self._store = store
@@ -103,6 +103,5 @@ class Resync:
             seat.displace()
         else:
             for channel_id, channel in seating.channels.items():
-                if self._recent is not None:
-                    self._recent.admit(seat.seat, channel_id, channel.version)
-                seat.hear(Update(channel_id, channel.version, channel.spelling))
+                if self._recent is None or not self._recent.covers(uaid, channel_id, channel.version):
+                    seat.hear(Update(channel_id, channel.version, channel.spelling))

@@ -34,7 +34,7 @@ from roskva.server.proxies import ProxyConnection, Trust
 from roskva.server.routes import PublicRoutes
 from roskva.server.shell import Shell
 from roskva.server.watch import Watch
-from roskva.state.recent import Recent
+from roskva.state.recent import RecentAcks
 from roskva.store.base import Store
 from roskva.store.open import open_store, read_sqlite_url
 from roskva.store.valkey import ValkeyStore
@@ -92,8 +92,11 @@ class Node:
         self._trust = Trust(config.trusted_proxies)
         sealer = Sealer(keys)
         self._bus: Bus | None = None
+        self._recent: RecentAcks | None = None
         if isinstance(store, ValkeyStore):
             self._bus = Bus(self.node_id, store.deployment, self.shell.counts, self.shell.spawn, config.store_timeout)
+            # A hint is late by what its update waits for the store, and then it for the bus.
+            self._recent = RecentAcks(2 * config.store_timeout)
         self._watch = Watch(self.shell, self.presence, store, hears=lambda: self._bus is None or self._bus.is_open)
         courier = self._bus or NoCourier()
         registrar = Registrar(
@@ -104,10 +107,10 @@ class Node:
             UaidSource(),
             channels_per_agent=config.channels_per_agent,
             adopts=config.adopt_unknown_uaids,
+            recent=self._recent,
         )
         clerk = Clerk(self.shell, registrar, sealer, Rules(uuids_only=config.strict_channel_ids))
-        recent = None if self._bus is None else Recent()
-        self._matcher = Matcher(self.node_id, store, self.presence, courier, recent)
+        self._matcher = Matcher(self.node_id, store, self.presence, courier, self._recent)
         self._resync = Resync(
             self.node_id,
             store,
@@ -116,7 +119,7 @@ class Node:
             # No store call takes longer; one more second, as clocks are coarse.
             settled=lambda: asyncio.sleep(config.store_timeout + 1.0),
             pace=lambda: asyncio.sleep(RESYNC_PAUSE),
-            recent=recent,
+            recent=self._recent,
         )
         self._public = PublicRoutes(self.shell, clerk, self._matcher, sealer, self._trust)
         self._admin = AdminRoutes(
@@ -210,6 +213,8 @@ class Node:
     def tick(self) -> None:
         """Begin a new second: do what is due."""
         self.shell.tick()
+        if self._recent is not None:
+            self._recent.expire(self.shell.second)
         self._watch.tick()
 
     def _make_public(self) -> asyncio.Protocol:

@@ -10,7 +10,7 @@ from roskva.errors import GoneError, StoreError
 from roskva.registry.courier import NoCourier
 from roskva.registry.matcher import Matcher, Published
 from roskva.registry.presence import Presence
-from roskva.state.recent import Recent
+from roskva.state.recent import RecentAcks
 from roskva.types import Ack, ChannelId, NodeId, Place, Uaid, Update
 from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, OTHER, THERE, A, B, FakeCourier, FakeSeat, pending_versions
@@ -280,18 +280,21 @@ def test_a_superseded_connection_is_closed() -> None:
 
 
 def test_an_overtaken_hint_is_not_told() -> None:
-    """A hint that comes behind a newer one, be that from here or from another node, is not told."""
+    """News that come behind the ack of a newer version, be they from here or from another node, are not told."""
 
     async def scenario() -> None:
         desk = Desk()
         seat = FakeSeat(7)
         await desk.seat(seat)
-        matcher = Matcher(HERE, desk.store, desk.presence, desk.courier, Recent())
+        recent = RecentAcks(8.0)
+        matcher = Matcher(HERE, desk.store, desk.presence, desk.courier, recent)
         assert await publish(matcher, AGENT, A, 5) is Published.DELIVERED
-        for version in (4, 6, 3, 5, 6):
+        recent.note(AGENT, [Ack(A, 5)])
+        for version in (4, 5, 6, 3):
             matcher.receive(Place(HERE, 7), AGENT, Update(A, version, "A"))
-        assert [update.version for update in seat.heard] == [5, 6, 6]
-        assert await publish(matcher, AGENT, A, 5) is Published.DELIVERED
-        assert len(seat.heard) == 3
+        assert [update.version for update in seat.heard] == [5, 6]
+        recent.note(AGENT, [Ack(A, 6)])
+        assert await publish(matcher, AGENT, A, 6) is Published.DELIVERED
+        assert len(seat.heard) == 2
 
     run(scenario())

@@ -11,6 +11,7 @@ from roskva.errors import StoreError
 from roskva.registry.courier import NoCourier
 from roskva.registry.presence import Presence
 from roskva.registry.registrar import Listed, RegisterOutcome, Registrar, Verdict, Welcome, judge
+from roskva.state.recent import RecentAcks
 from roskva.store.base import Seating
 from roskva.store.memory import MemoryStore
 from roskva.types import Ack, Channels, Place, StoredChannel, Uaid, Update
@@ -325,6 +326,25 @@ def test_ack() -> None:
         await desk.enlist(a=5, b=6)
         await desk.registrar.ack(AGENT, [Ack(A, 5), Ack(B, 5)])
         assert await pending_versions(desk.store, AGENT) == {"b": 6}
+
+    run(scenario())
+
+
+def test_what_is_acked_is_noted() -> None:
+    """News that come late are held against it, until the channel is registered, or found below it by a hello."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        recent = RecentAcks(8.0)
+        registrar = Registrar(
+            HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
+        )
+        await desk.enlist(a=5, b=6)
+        await registrar.ack(AGENT, [Ack(A, 5), Ack(B, 7)])
+        await registrar.hello(desk.seat, AGENT, None, None)
+        assert [recent.covers(AGENT, channel_id, 1) for channel_id in (A, B)] == [True, False]
+        await registrar.register(desk.seat, AGENT, A, "a", None, is_enrolled=True)
+        assert not recent.covers(AGENT, A, 1)
 
     run(scenario())
 

@@ -9,9 +9,9 @@ import pytest
 from roskva.errors import StoreError
 from roskva.registry.presence import Enrolled, Presence
 from roskva.registry.resync import AT_A_TIME, FORGOTTEN, Resync
-from roskva.state.recent import Recent
+from roskva.state.recent import RecentAcks
 from roskva.store.base import Seating
-from roskva.types import Place, Uaid, Update
+from roskva.types import Ack, Place, Uaid, Update
 from tests.kit.stores import GatedStore
 from tests.unit.registry._helpers import AGENT, HERE, THERE, A, B, FakeSeat
 
@@ -223,13 +223,13 @@ def test_who_can_be_asked_for_is() -> None:
     asyncio.run(scenario())
 
 
-def test_what_is_told_here_is_remembered() -> None:
-    """An older hint that comes after the repair is not told behind the newer version."""
+def test_an_overtaken_answer_is_not_told() -> None:
+    """What the store answers may be older than what was heard, and acked, while it was on its way."""
 
     async def scenario() -> None:
         desk = Desk()
         await desk.open()
-        recent = Recent()
+        recent = RecentAcks(8.0)
         resync = Resync(
             HERE,
             desk.store,
@@ -240,7 +240,9 @@ def test_what_is_told_here_is_remembered() -> None:
             recent=recent,
         )
         await desk.store.advance(AGENT, A, 5)
+        await desk.store.advance(AGENT, B, 1)
+        recent.note(AGENT, [Ack(A, 6)])
         await resync.run()
-        assert not recent.admit(desk.seat.seat, A, 4)
+        assert desk.seat.heard == [Update(B, 1, "b")]
 
     asyncio.run(scenario())
