@@ -36,6 +36,11 @@ class Hasty(SmallServer):
     resend_interval = 0.8
 
 
+def names_of(area: str) -> Callable[..., frozenset[str]]:
+    """Make what names cases of one area and section: ``names_of("frames.2")("binary")`` is {"frames.2-binary"}."""
+    return lambda *names: frozenset(f"{area}-{name}" for name in names)
+
+
 def load_saboteurs() -> list[type[Saboteur]]:
     """Return every saboteur, in the order of the sources."""
     for path in sorted((Path(__file__).parent / "saboteurs").glob("*.py")):

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 
-from tests.conformance.saboteur import Saboteur
+from tests.conformance.saboteur import Saboteur, names_of
 from tests.conformance.small.frames import CONT, PONG, PROTOCOL_ERROR, TEXT, TOO_BIG, FrameEngine, FrameError, Head
 
-
-def failing(*names: str) -> frozenset[str]:
-    """Name cases of this area."""
-    return frozenset(f"frames.2-{name}" for name in names)
+failing = names_of("frames.2")
 
 
 class _Pair(FrameEngine):

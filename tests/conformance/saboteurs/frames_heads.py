@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.conformance.saboteur import Saboteur
+from tests.conformance.saboteur import Saboteur, names_of
 from tests.conformance.small.frames import (
     PROTOCOL_ERROR,
     TOO_BIG,
@@ -12,10 +12,7 @@ from tests.conformance.small.frames import (
     shortest_length,
 )  # fmt: skip
 
-
-def failing(*names: str) -> frozenset[str]:
-    """Name cases of this area."""
-    return frozenset(f"frames.2-{name}" for name in names)
+failing = names_of("frames.2")
 
 
 class _AnyBits(FrameEngine):

@@ -4,7 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from tests.conformance.saboteur import Saboteur
+from tests.conformance.saboteur import Saboteur, names_of
 from tests.conformance.small.conversation import Conversation
 from tests.conformance.small.frames import (
     BINARY,
@@ -17,10 +17,7 @@ from tests.conformance.small.frames import (
 )  # fmt: skip
 from tests.conformance.small.talk import MalformedError, Message
 
-
-def failing(*names: str) -> frozenset[str]:
-    """Name cases of this area."""
-    return frozenset(f"frames.2-{name}" for name in names)
+failing = names_of("frames.2")
 
 
 class _AnyData(FrameEngine):

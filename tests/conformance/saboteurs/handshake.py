@@ -3,15 +3,12 @@
 import base64
 import hashlib
 
-from tests.conformance.saboteur import Saboteur
+from tests.conformance.saboteur import Saboteur, names_of
 from tests.conformance.small.connection import Connection
 from tests.conformance.small.handshake import SUBPROTOCOL, Handshake
 from tests.conformance.small.http import HttpError, Request, RequestReader
 
-
-def failing(*names: str) -> frozenset[str]:
-    """Name cases of this area."""
-    return frozenset(f"handshake.2-{name}" for name in names)
+failing = names_of("handshake.2")
 
 
 class _OnRootPath(Handshake):

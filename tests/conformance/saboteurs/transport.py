@@ -1,13 +1,10 @@
 """Servers that are wrong about silence and about the end."""
 
-from tests.conformance.saboteur import Saboteur
+from tests.conformance.saboteur import Saboteur, names_of
 from tests.conformance.small.connection import Connection
 from tests.conformance.small.frames import FrameEngine
 
-
-def failing(*names: str) -> frozenset[str]:
-    """Name cases of this area."""
-    return frozenset(f"transport.2-{name}" for name in names)
+failing = names_of("transport.2")
 
 
 class _Hushed(Connection):
