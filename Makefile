@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: serve test test-slow soak chaos clean lock
+.PHONY: serve test test-slow chaos clean lock
 
 serve: $(VENV)/.serve
 	$(BIN)/roskva serve --data-dir $(DATA) $(ARGS)
@@ -18,13 +18,9 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest tests/slow/test_saboteurs.py -n 2 --timeout 600
-	$(BIN)/python -m pytest tests/slow --ignore=tests/slow/test_saboteurs.py --timeout 600
+	$(BIN)/python -m pytest tests/slow --ignore=tests/slow/test_saboteurs.py -n 2 --dist loadfile --timeout 600
 
-# Ten minutes of chaos between the client and the server; test-slow has one.
-soak: $(VENV)/.test
-	SOAK_SECONDS=600 $(BIN)/python -m pytest tests/slow/test_agent_soak.py -s
-
-# Breaks a cluster under load, five times in each way; takes twenty-five minutes.
+# Breaks a cluster under load, five times in each way, and writes the table of docs/scale.md; takes twenty-five minutes.
 chaos: $(VENV)/.test
 	$(BIN)/python -m bench.chaos $(ARGS)
 
