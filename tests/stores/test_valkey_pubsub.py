@@ -115,6 +115,32 @@ def test_a_late_message_is_not_carried(valkey: ValkeyProcess) -> None:
     run(main())
 
 
+def test_a_message_is_not_carried_after_its_time(valkey_cluster: ValkeyCluster) -> None:
+    """However many rounds it takes to find who serves the channel: all of them share one deadline."""
+
+    async def main() -> None:
+        async with opened(valkey_cluster) as one, opened(valkey_cluster) as other:
+            heard: asyncio.Queue[bytes] = asyncio.Queue()
+            subscription = await subscribe(other, CHANNEL, heard.put_nowait, lambda: None)
+            assert await publish(one, CHANNEL, [b"a"]) == [1]
+            mistake_replica(valkey_cluster, one)
+            look, one.timeout = one.serves, 0.5
+
+            async def look_slowly(address: Address, key: bytes) -> bool:
+                await asyncio.sleep(0.5)
+                return await look(address, key)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(one, "serves", look_slowly)
+                with pytest.raises(StoreError, match="nobody serves"):
+                    await publish(one, CHANNEL, [b"late"])
+            assert await publish(one, CHANNEL, [b"b"]) == [1]
+            assert [await heard.get(), await heard.get()] == [b"a", b"b"]
+            subscription.close()
+
+    run(main())
+
+
 def test_a_subscription_at_a_replica_is_no_way(valkey_cluster: ValkeyCluster) -> None:
     """A replica takes subscribers whom publishers elsewhere don't count: whoever subscribed there finds it out."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from roskva.errors import GoneError
 from roskva.registry.courier import Courier
-from roskva.registry.presence import Presence, Seat
+from roskva.registry.presence import Enrolled, Presence, Seat
 from roskva.state.recent import RecentAcks
 from roskva.store.base import Advanced, Store
 from roskva.types import ChannelId, NodeId, Place, Uaid, Update
@@ -90,8 +90,11 @@ class Matcher:
             seat.displace()
 
     def _hand_over(self, seat: Seat, uaid: Uaid, update: Update) -> bool:
-        if self._recent is not None and self._recent.covers(uaid, update.channel_id, update.version):
-            return True  # it was, or a newer one
+        recent = self._recent
+        # Before its hello is answered nobody knows whether the channel is the one that was acked.
+        is_greeted = seat.enrolled is not Enrolled.NO
+        if recent is not None and is_greeted and recent.covers(uaid, update.channel_id, update.version):
+            return True
         return seat.hear(update)
 
     async def _carry(self, place: Place, uaid: Uaid, update: Update) -> Published:

@@ -123,8 +123,6 @@ class Registrar:
         self, seat: Seat, uaid: Uaid, channel_id: ChannelId, spelling: str, wakeup: bytes | None, *, is_enrolled: bool
     ) -> RegisterOutcome:
         """Store a channel, and the agent too if this is its first (§3.4, §4)."""
-        if self._recent is not None:
-            self._recent.forget(uaid, channel_id)
         enrolling = None if is_enrolled else _begin(self._store.enroll(uaid, self._place(seat), wakeup))
         registering = _begin(self._store.register(uaid, channel_id, spelling, self._limit))
         try:
@@ -170,12 +168,12 @@ class Registrar:
         stored = None
         if seating is not None:
             stored = seating.channels
-            if self._recent is not None:
-                self._recent.compare(uaid, stored)
             self._displace(uaid, seating.other)
         if self._presence.find(uaid) is not seat:
             # Displaced meanwhile: the newer hello judges for itself, and this answer is for nobody.
             return Welcome(uaid, is_new=False, is_enrolled=stored is not None, pending=[])
+        if self._recent is not None:
+            self._recent.reconcile(uaid, stored)
         match judge(uaid, listed, stored, limit=self._limit, adopts=self._adopts):
             case Verdict.ADOPT if await self._store.check() != FIRST_EPOCH:
                 # Asked here, as the node may not know of a new epoch yet (§11.6).

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import math
 import random
 import resource
 import secrets
@@ -95,8 +96,9 @@ class Node:
         self._recent: RecentAcks | None = None
         if isinstance(store, ValkeyStore):
             self._bus = Bus(self.node_id, store.deployment, self.shell.counts, self.shell.spawn, config.store_timeout)
-            # A hint is late by what its update waits for the store, and then it for the bus.
-            self._recent = RecentAcks(2 * config.store_timeout)
+            # A hint is late by what its update waits for the store, then it for those before it, then for the bus,
+            # and then for a way that nobody knows yet to be dead.
+            self._recent = RecentAcks(math.ceil(5 * config.store_timeout / TICK))
         self._watch = Watch(self.shell, self.presence, store, hears=lambda: self._bus is None or self._bus.is_open)
         courier = self._bus or NoCourier()
         registrar = Registrar(
@@ -214,7 +216,7 @@ class Node:
         """Begin a new second: do what is due."""
         self.shell.tick()
         if self._recent is not None:
-            self._recent.expire(self.shell.second)
+            self._recent.tick()
         self._watch.tick()
 
     def _make_public(self) -> asyncio.Protocol:

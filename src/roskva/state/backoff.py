@@ -72,7 +72,7 @@ def read_retry_after(text: str | None, unix_now: float) -> float | None:
         return float(text[:10])
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:  # "-0000": UTC, of unknown place
         date = date.replace(tzinfo=UTC)

@@ -9,60 +9,66 @@ from collections.abc import Iterable
 from roskva.types import Ack, ChannelId, Channels, Uaid
 
 REMEMBERED = 32_768
-"""Acks of each half of the time, at most: those of some seconds at what one core can tell; 9 MB."""
+"""Acks after which it forgets sooner: those of some seconds at what one core can tell; twice as many are 26 MB."""
+
+_Acked = dict[Uaid, dict[ChannelId, int]]
 
 
 class RecentAcks:
-    """The newest version of each channel that was acked here, for ``keep`` seconds at least, and twice that at most.
+    """The newest version of each channel that was acked here, for ``keep`` ticks at least, and twice that at most.
 
-    The versions of a channel may begin anew: when it is registered again, or when its agent was another node's
-    meanwhile. Whoever learns of it says so, by ``forget`` and ``compare``, or updates would be swallowed.
+    In ticks, not in seconds: to a process that slept, what came meanwhile is not old.
     """
 
-    __slots__ = ("_keep", "_limit", "_newer", "_older", "_turns_at")
+    __slots__ = ("_count", "_keep", "_limit", "_newer", "_older", "_ticks")
 
-    def __init__(self, keep: float, limit: int = REMEMBERED) -> None:
+    def __init__(self, keep: int, limit: int = REMEMBERED) -> None:
         self._keep = keep
         self._limit = limit
-        self._turns_at = 0.0
-        self._older: dict[tuple[Uaid, ChannelId], int] = {}
-        self._newer: dict[tuple[Uaid, ChannelId], int] = {}
+        self._ticks = self._count = 0  # since the turn
+        self._older: _Acked = {}
+        self._newer: _Acked = {}
 
     def __len__(self) -> int:
-        return len(self._older) + len(self._newer)
+        return sum(len(acked) for half in (self._newer, self._older) for acked in half.values())
 
     def note(self, uaid: Uaid, acks: Iterable[Ack]) -> None:
         """Take acks that count."""
+        acked = self._newer.setdefault(uaid, {})
         for channel_id, version in acks:
-            if not self.covers(uaid, channel_id, version):
-                self._newer[uaid, channel_id] = version
-        if len(self._newer) >= self._limit:
+            acked[channel_id] = max(version, acked.get(channel_id, version))
+            self._count += 1
+        if self._count >= self._limit:
             self._turn()
 
     def covers(self, uaid: Uaid, channel_id: ChannelId, version: int) -> bool:
         """Tell whether the agent acked this version, or a later one."""
-        if not self._newer and not self._older:
-            return False
-        key = uaid, channel_id
-        return self._newer.get(key, -1) >= version or self._older.get(key, -1) >= version
+        for half in (self._newer, self._older):
+            acked = half.get(uaid)
+            if acked is not None and acked.get(channel_id, -1) >= version:
+                return True
+        return False
 
-    def forget(self, uaid: Uaid, channel_id: ChannelId) -> None:
-        """Take note that a channel is registered."""
-        self._newer.pop((uaid, channel_id), None)
-        self._older.pop((uaid, channel_id), None)
+    def reconcile(self, uaid: Uaid, stored: Channels | None) -> None:
+        """Forget what a hello found absent, or lower than it was acked: it is another channel than then.
 
-    def compare(self, uaid: Uaid, stored: Channels) -> None:
-        """Take note of what a hello found: a channel below what was acked is another one than then."""
-        if self._newer or self._older:
-            for channel_id, channel in stored.items():
-                if self.covers(uaid, channel_id, channel.version + 1):
-                    self.forget(uaid, channel_id)
+        Else its updates would be swallowed. Only an agent that was forgotten has such, and it says hello first.
+        """
+        for half in (self._newer, self._older):
+            acked = half.pop(uaid, None)
+            if acked is not None and stored is not None:
+                half[uaid] = {
+                    channel_id: version
+                    for channel_id, version in acked.items()
+                    if channel_id in stored and stored[channel_id].version >= version
+                }
 
-    def expire(self, now: float) -> None:
-        """Forget what is old enough; ``now`` is monotonic seconds, and comes about every second."""
-        if now >= self._turns_at:
-            self._turns_at = now + self._keep
+    def tick(self) -> None:
+        """Let a second pass; what is old enough is forgotten."""
+        self._ticks += 1
+        if self._ticks >= self._keep:
             self._turn()
 
     def _turn(self) -> None:
         self._older, self._newer = self._newer, {}
+        self._ticks = self._count = 0

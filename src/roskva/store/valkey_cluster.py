@@ -42,7 +42,8 @@ class Cluster:
 
     def __init__(self, deployment: Deployment, timeout: float) -> None:
         self.deployment = deployment
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds of each reply."""
         self._connections: dict[Address, Connection] = {}
         self._connecting: dict[Address, asyncio.Task[Connection]] = {}
         self._topology: Topology | None = None
@@ -137,7 +138,7 @@ class Cluster:
             StoreError: it can't be made.
         """
         access = self.deployment.access
-        return await connect(address, access, timeout=self._timeout, on_push=on_push, on_lost=on_lost)
+        return await connect(address, access, timeout=self.timeout, on_push=on_push, on_lost=on_lost)
 
     async def look(self) -> None:
         """Look at the deployment now; who asks meanwhile shares the look.
@@ -175,7 +176,7 @@ class Cluster:
         return self._topology
 
     async def _connect(self, address: Address) -> Connection:
-        connection = await connect(address, self.deployment.access, timeout=self._timeout, on_lost=self._lose)
+        connection = await connect(address, self.deployment.access, timeout=self.timeout, on_lost=self._lose)
         self._connections[address] = connection
         return connection
 

@@ -121,7 +121,11 @@ class Connection(asyncio.Protocol):
     @property
     def answers_until(self) -> int:
         """Tell until when an answer to what is asked now would be heard, in milliseconds of the server's clock."""
-        return int((self._loop.time() + self._ahead + self._timeout) * 1000)
+        return self.on_its_clock(self._loop.time() + self._timeout)
+
+    def on_its_clock(self, at: float) -> int:
+        """Tell an instant of the loop in milliseconds of the server's clock."""
+        return int((at + self._ahead) * 1000)
 
     async def greet(self, access: Access) -> None:
         """Log in, and read the server's clock.

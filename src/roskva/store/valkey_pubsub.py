@@ -4,6 +4,7 @@ Nothing here is durable. Use a ``Cluster`` apart from the store's: behind a stor
 for a second.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from roskva.errors import StoreError
@@ -108,16 +109,20 @@ async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -
     """Publish messages together; returns how many received each. Some may be carried twice.
 
     By a function, which a replica refuses: SPUBLISH itself it would take, and count its own subscribers only. And none
-    of them is carried later than somebody waits for the answer: an older update would come after a newer one.
+    of them is carried later than ``cluster.timeout`` from now: an older update would come after a newer one.
 
     Raises:
         StoreError: some may have been carried all the same.
     """
     functions = own_functions()
     target = cluster.owner(channel)
+    now = asyncio.get_running_loop().time
+    ends_at = now() + cluster.timeout
     for _ in range(ROUNDS):
         connection = await cluster.connection(target)
-        (reply,) = await connection.ask([functions.tell(channel, messages, connection.answers_until)])
+        if now() >= ends_at:
+            break
+        (reply,) = await connection.ask([functions.tell(channel, messages, connection.on_its_clock(ends_at))])
         refusal = reply if isinstance(reply, Refusal) else None
         if refusal is not None and refusal.wants_functions:
             await connection.ask([functions.load])

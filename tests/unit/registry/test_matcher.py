@@ -286,7 +286,7 @@ def test_an_overtaken_hint_is_not_told() -> None:
         desk = Desk()
         seat = FakeSeat(7)
         await desk.seat(seat)
-        recent = RecentAcks(8.0)
+        recent = RecentAcks(8)
         matcher = Matcher(HERE, desk.store, desk.presence, desk.courier, recent)
         assert await publish(matcher, AGENT, A, 5) is Published.DELIVERED
         recent.note(AGENT, [Ack(A, 5)])

@@ -9,7 +9,8 @@ import pytest
 
 from roskva.errors import StoreError
 from roskva.registry.courier import NoCourier
-from roskva.registry.presence import Presence
+from roskva.registry.matcher import Matcher
+from roskva.registry.presence import Enrolled, Presence
 from roskva.registry.registrar import Listed, RegisterOutcome, Registrar, Verdict, Welcome, judge
 from roskva.state.recent import RecentAcks
 from roskva.store.base import Seating
@@ -331,20 +332,68 @@ def test_ack() -> None:
 
 
 def test_what_is_acked_is_noted() -> None:
-    """News that come late are held against it, until the channel is registered, or found below it by a hello."""
+    """News that come late are held against it, until a hello finds that the channel is another one."""
 
     async def scenario() -> None:
         desk = Desk()
-        recent = RecentAcks(8.0)
+        recent = RecentAcks(8)
         registrar = Registrar(
             HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
         )
         await desk.enlist(a=5, b=6)
         await registrar.ack(AGENT, [Ack(A, 5), Ack(B, 7)])
+        await registrar.register(desk.seat, AGENT, A, "a", None, is_enrolled=True)
         await registrar.hello(desk.seat, AGENT, None, None)
         assert [recent.covers(AGENT, channel_id, 1) for channel_id in (A, B)] == [True, False]
-        await registrar.register(desk.seat, AGENT, A, "a", None, is_enrolled=True)
+        await desk.store.forget(AGENT)
+        await registrar.hello(desk.seat, AGENT, (), None)
         assert not recent.covers(AGENT, A, 1)
+
+    run(scenario())
+
+
+def test_news_amid_a_hello_are_taken() -> None:
+    """Until the store has answered, nobody knows whether it is the channel that was acked: the seat gets them."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        recent = RecentAcks(8)
+        registrar = Registrar(
+            HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
+        )
+        matcher = Matcher(HERE, desk.store, desk.presence, NoCourier(), recent)
+        await registrar.ack(AGENT, [Ack(A, 60)])
+        await desk.enlist()
+        desk.seat.enrolled = Enrolled.NO
+        gate = desk.store.hold_after("attach")
+        greeting = asyncio.ensure_future(registrar.hello(desk.seat, AGENT, (A,), None))
+        await gate.wait_reached()
+        matcher.receive(desk.place, AGENT, Update(A, 1, "a"))
+        gate.open()
+        await greeting
+        assert desk.seat.heard == [Update(A, 1, "a")]
+
+    run(scenario())
+
+
+def test_a_hello_for_nobody_says_nothing() -> None:
+    """An answer that a newer connection has overtaken may be old: what was acked since is still known."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        recent = RecentAcks(8)
+        registrar = Registrar(
+            HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
+        )
+        await desk.enlist(a=5)
+        gate = desk.store.hold_after("attach")
+        greeting = asyncio.ensure_future(registrar.hello(desk.seat, AGENT, None, None))
+        await gate.wait_reached()
+        desk.presence.enter(AGENT, FakeSeat(8))
+        await registrar.ack(AGENT, [Ack(A, 6)])
+        gate.open()
+        await greeting
+        assert recent.covers(AGENT, A, 6)
 
     run(scenario())
 

@@ -229,7 +229,7 @@ def test_an_overtaken_answer_is_not_told() -> None:
     async def scenario() -> None:
         desk = Desk()
         await desk.open()
-        recent = RecentAcks(8.0)
+        recent = RecentAcks(8)
         resync = Resync(
             HERE,
             desk.store,

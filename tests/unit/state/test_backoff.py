@@ -85,6 +85,7 @@ def test_absurd_retry_after_is_bounded() -> None:
         ("-3", None),
         ("1.5", None),
         ("²", None),
+        ("0 DEC 0 0:10000000000", None),
     ],
 )
 def test_retry_after_is_read(text: str | None, seconds: float | None) -> None:
