@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
 from tests.kit.lines import lines_of
+from tests.kit.ports import free_port
 
 README = Path("README.md").read_text(encoding="utf-8")
 
@@ -15,13 +15,6 @@ def commands() -> list[str]:
     """Return the commands of the README in their order."""
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_the_start_works_as_written(tmp_path: Path) -> None:

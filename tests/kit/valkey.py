@@ -20,6 +20,7 @@ import hiredis
 from roskva.store.valkey_cluster import Deployment
 from roskva.store.valkey_connection import Address, Part, pack
 from roskva.store.valkey_topology import slot_of
+from tests.kit.ports import free_port
 
 PATIENCE = 60.0
 """Seconds to wait for something that must come; reached only by a failing test."""
@@ -254,13 +255,6 @@ def _member(bus_port: int, node_timeout_ms: int, *arguments: str) -> ValkeyProce
 
 def _known(node: ValkeyProcess) -> list[str]:
     return [line for line in node.ask("CLUSTER", "NODES").decode().splitlines() if "handshake" not in line]
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _binary() -> str:

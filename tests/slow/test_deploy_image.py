@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.test_readme import free_port
 from tests.kit.deploy import DEPLOY
 from tests.kit.lines import lines_of
+from tests.kit.ports import free_port
 
 Step = tuple[str, str]
 """An instruction and its arguments."""

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.docs.test_readme import free_port
 from tests.kit.agent import Agent, connect, update
 from tests.kit.certificate import Certificate, make_certificate
 from tests.kit.deploy import Places, haproxy_command, nginx_command, render, render_haproxy, render_nginx
 from tests.kit.http import request
 from tests.kit.lines import Lines, lines_of
 from tests.kit.node import run
+from tests.kit.ports import free_port
 from tests.kit.process import ServerProcess
 
 NETWORK = "127.77.0."

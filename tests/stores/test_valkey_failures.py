@@ -23,8 +23,9 @@ from roskva.store.valkey_topology import slot_of
 from roskva.testing import check_store
 from roskva.types import Ack, Uaid
 from tests.kit.certificate import make_certificate
+from tests.kit.ports import free_port
 from tests.kit.slots import Move
-from tests.kit.valkey import ValkeyCluster, ValkeyProcess, free_port, running, running_with_replica
+from tests.kit.valkey import ValkeyCluster, ValkeyProcess, running, running_with_replica
 from tests.stores._helpers import AGENT, CHANNEL, HERE, run
 
 LIMIT = 2000

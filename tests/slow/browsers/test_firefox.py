@@ -6,7 +6,6 @@ Sections are those of `docs/protocol.md`.
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.kit.ports import free_port
 from tests.slow.browsers.firefox import Firefox, wait_until
 
 PAGE = "<!doctype html><meta charset=utf-8><title>subscriber</title>"
@@ -114,7 +114,7 @@ class Server:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._port, self._admin_port = _free_port(), _free_port()
+        self._port, self._admin_port = free_port(), free_port()
         self.push_url = f"ws://127.0.0.1:{self._port}/"
 
     def __enter__(self) -> Self:
@@ -163,12 +163,6 @@ class Server:
             return request("GET", f"http://127.0.0.1:{self._admin_port}/readyz") == 200
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def request(method: str, url: str, body: str = "") -> int:
