@@ -71,8 +71,9 @@ class ValkeyProcess:
         log = self._folder / "log"
         port = str(self.address.port)
         words = [_binary(), "--port", port, "--dir", str(self._folder), "--logfile", str(log), *_PLAIN]
-        self._process = subprocess.Popen([*words, *self._arguments])
-        wait_until(self._answers)
+        self._process = process = subprocess.Popen([*words, *self._arguments])
+        wait_until(lambda: process.poll() is not None or self._answers())
+        assert process.poll() is None, log.read_text(encoding="utf-8")
 
     def ask(self, *words: Part) -> Any:
         """Ask one command on a connection of its own; a refusal is raised."""
