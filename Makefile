@@ -20,7 +20,7 @@ test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest tests/slow/test_saboteurs.py -n 2 --timeout 600
 	$(BIN)/python -m pytest tests/slow --ignore=tests/slow/test_saboteurs.py -n 2 --dist loadfile --timeout 600
 
-# Breaks a cluster under load, five times in each way, and writes the table of docs/scale.md; takes twenty-five minutes.
+# Breaks a cluster under load, five times in each way, and prints the table for docs/scale.md; takes twenty-five minutes.
 chaos: $(VENV)/.test
 	$(BIN)/python -m bench.chaos $(ARGS)
 
