@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from bench.chaos.faults import FAULTS
-from bench.chaos.rounds import HEAD, run_all
+from bench.chaos.found import report
+from bench.chaos.rounds import run_all
 from roskva import loop
 
 
@@ -27,11 +28,13 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=2000, help="on the three nodes (2000)")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="faults whose name has this word")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the table there, and what its columns mean"
+    )
     args = parser.parse_args()
     names = [name for name in FAULTS if not args.only or any(word in name for word in args.only)]
     results = loop.run(run_all(names, args.rounds, args.agents, tell))
-    table = "\n".join([HEAD, *(found.row() for found in results)])
+    table = report(results)
     print(table)
     if args.markdown:
         args.markdown.write_text(table + "\n", encoding="utf-8")

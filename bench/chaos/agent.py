@@ -58,10 +58,14 @@ class Channel:
 class Tally:
     """What a crowd has seen since it was looked at last."""
 
+    scheduled: int = 0
+    """PUTs of the load that were due; each is in one of the next four."""
     accepted: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     unanswered: int = 0
     unsent: int = 0
+    last_rejected: float | None = None
+    """Seconds from the beginning of the fault to the last 503."""
     delivered: int = 0
     duplicates: int = 0
     fell: int = 0
@@ -123,6 +127,12 @@ class Agent:
         """Hang up without a word, and come back at once, anywhere."""
         if self.socket is not None:
             self.socket.drop("left")
+
+    def close(self) -> None:
+        """Hang up, and stay away."""
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            socket.drop("closed")
 
     def register(self, name: bytes) -> None:
         """Add a channel."""

@@ -7,6 +7,7 @@ answer. The process ends with its stdin.
 import asyncio
 import dataclasses
 import gc
+import itertools
 import json
 import random
 import sys
@@ -41,6 +42,7 @@ class Load:
         self._busy: list[int] = []
         self._stop = asyncio.Event()
         self._is_calm = False
+        self._fault_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # Commands
@@ -57,18 +59,24 @@ class Load:
                 await asyncio.sleep(0.02)
         await wait_until(self._is_everybody_ready, 60.0)
         self.channels = [channel for agent in self.agents for channel in agent.channels.values()]
+        self._take_tally()
         return {"away": self._away()}
 
     async def begin(self, rate: float, reconnects: float, registers: float) -> Answer:
         """PUT at a rate from now on, while so many agents a second reconnect, and so many register a channel more."""
         self._stop.clear()
         self._is_calm = False
-        self.tally = Tally()
+        self._fault_at = None
         self._tasks = [
             asyncio.create_task(self._steadily(rate, self._publish)),
             asyncio.create_task(self._steadily(reconnects, self._reconnect)),
             asyncio.create_task(self._steadily(registers, self._register)),
         ]
+        return {}
+
+    async def mark(self) -> Answer:
+        """Remember that the fault begins now."""
+        self._fault_at = time.monotonic()
         return {}
 
     async def heal(self, within: float) -> Answer:
@@ -96,11 +104,10 @@ class Load:
         self._stop.set()
         await asyncio.gather(*self._tasks)
         await wait_until(lambda: self._is_answered() and self._is_everybody_ready() and not self._stale(), within)
-        return {"tally": dataclasses.asdict(self.tally), "stale": _describe(self._stale()), "away": self._away()}
+        return {"tally": self._take_tally(), "stale": _describe(self._stale()), "away": self._away()}
 
     async def probe(self, within: float) -> Answer:
         """PUT once more to every channel, until it is accepted; nobody may be deaf, and no channel gone."""
-        self.tally = Tally()
         owed = list(self.channels)
         random.shuffle(owed)
         ends_at = time.monotonic() + within
@@ -112,17 +119,23 @@ class Load:
             await asyncio.sleep(BEAT)
             owed = [channel for channel in owed if channel.accepted <= marks[channel]]
         await wait_until(lambda: self._is_answered() and not self._stale(), within)
-        return {"refused": len(owed), "stale": _describe(self._stale()), "tally": dataclasses.asdict(self.tally)}
+        return {"refused": len(owed), "stale": _describe(self._stale()), "tally": self._take_tally()}
 
     async def reunite(self, within: float) -> Answer:
         """Let everybody say hello again, with the list of all its channels."""
-        self.tally = Tally()
         for number, agent in enumerate(self.agents):
             agent.leave()
             if number % 50 == 0:
                 await asyncio.sleep(0.02)
         await wait_until(lambda: self._is_everybody_ready() and not self._stale(), within)
-        return {"tally": dataclasses.asdict(self.tally), "stale": _describe(self._stale()), "away": self._away()}
+        return {"tally": self._take_tally(), "stale": _describe(self._stale()), "away": self._away()}
+
+    def close(self) -> None:
+        """Hang up everywhere, for good."""
+        for agent in self.agents:
+            agent.close()
+        for connection in itertools.chain(*self._idle):
+            connection.fail()
 
     # From the publishers
 
@@ -143,6 +156,8 @@ class Load:
                 channel.accepted, channel.accepted_by = connection.version, connection.node
         elif status > 0:
             tally.refused[str(status)] = tally.refused.get(str(status), 0) + 1
+            if status == 503 and self._fault_at is not None:
+                tally.last_rejected = time.monotonic() - self._fault_at
             if status in (404, 410):
                 tally.gone += 1
                 tally.note(f"a PUT for agent {channel.agent.number} got {status} at node {connection.node}")
@@ -154,8 +169,10 @@ class Load:
     # Within
 
     async def _steadily(self, rate: float, do: Callable[[], None]) -> None:
-        began_at, done = time.monotonic(), 0
-        while not self._stop.is_set():
+        """Do what is due until the stop, and what was due by then: a process that stood still has not done less."""
+        began_at, done, is_over = time.monotonic(), 0, False
+        while not is_over:
+            is_over = self._stop.is_set()
             due = int((time.monotonic() - began_at) * rate)
             for _ in range(done, due):
                 do()
@@ -163,6 +180,7 @@ class Load:
             await asyncio.sleep(BEAT)
 
     def _publish(self) -> None:
+        self.tally.scheduled += 1
         for _ in range(10):
             channel = random.choice(self.channels)
             if channel.put is not None and not channel.is_busy:
@@ -199,6 +217,11 @@ class Load:
             agent.register(name)
             self.channels.append(agent.channels[name])
 
+    def _take_tally(self) -> Answer:
+        """Begin another, so that nothing is missed between two looks."""
+        tally, self.tally = self.tally, Tally()
+        return dataclasses.asdict(tally)
+
     def _is_answered(self) -> bool:
         return not any(self._busy)
 
@@ -232,7 +255,7 @@ async def main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     load = Load()
     commands: dict[str, Callable[..., Awaitable[Answer]]] = {
-        name: getattr(load, name) for name in ("open", "begin", "heal", "end", "probe", "reunite")
+        name: getattr(load, name) for name in ("open", "begin", "mark", "heal", "end", "probe", "reunite")
     }
     gc.freeze()
     while line := await reader.readline():

@@ -2,7 +2,7 @@
 
 import pytest
 from bench.chaos.faults import FAULTS
-from bench.chaos.rounds import run_all
+from bench.chaos.rounds import CALM, RATE, run_all
 
 from roskva import loop
 
@@ -26,4 +26,5 @@ def test_nothing_is_lost_whatever_breaks(names: tuple[str, ...], rounds: int) ->
     results = loop.run(run_all(names, rounds, 2000, lines.append))
     assert [found.fault for found in results if found.wrong] == [], "\n".join(lines)
     assert all(found.rounds == rounds for found in results), "\n".join(lines)
+    assert all(found.scheduled > RATE * CALM * rounds for found in results), "\n".join(lines)
     assert all(found.accepted > 1000 * rounds < found.delivered for found in results), "\n".join(lines)
