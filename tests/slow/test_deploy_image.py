@@ -141,3 +141,16 @@ def test_its_owner_is_the_user(image: Image) -> None:
     assert folder.st_mode & 0o777 == 0o700
     if os.geteuid() == 0:
         assert f"USER {folder.st_uid}:{folder.st_gid}" in [" ".join(step) for step in steps()]
+
+
+def test_it_is_small(image: Image) -> None:
+    """It adds one folder to its base image, of the size at most that deploy/README.md tells."""
+    last = max(number for number, (word, _) in enumerate(steps()) if word == "FROM")
+    assert [rest for word, rest in steps()[last:] if word in ("ADD", "COPY")] == [
+        "--from=build /opt/roskva /opt/roskva"
+    ]
+    told = re.search(r"at most (\d+) MB", (DEPLOY / "README.md").read_text(encoding="utf-8"))
+    assert told is not None
+    sizes = {path: path.lstat().st_size for path in (image.root / "opt/roskva").rglob("*") if not path.is_dir()}
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:10]
+    assert sum(sizes.values()) <= int(told[1]) * 1_000_000, [(str(path), sizes[path]) for path in largest]
