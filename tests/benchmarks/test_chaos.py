@@ -17,7 +17,7 @@ from roskva.bench.waiting import wait_until
 from tests.kit.process import ServerProcess, serving
 from tests.kit.valkey import ValkeyProcess
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 SCALE = Path("docs/scale.md")
 
