@@ -219,6 +219,15 @@ def test_unusable_arguments(arguments: list[str], reason: str) -> None:
     assert reason in done.stderr
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """Let what a test starts heed SIGINT: a shell that starts the tests in the background has it ignored by all."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 @pytest.mark.parametrize(
     ("against", "number"), [("plain", signal.SIGTERM), ("mosquitto", signal.SIGINT), ("nchan", signal.SIGTERM)]
 )
