@@ -1,15 +1,22 @@
 """Servers on one Valkey, as an operator runs them: two nodes, and a Valkey that goes and comes."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
+
+import pytest
+from bench.chaos.link import Link
 
 from tests.kit.agent import connect, update
 from tests.kit.http import request
 from tests.kit.node import run
-from tests.kit.process import ServerProcess, serving
+from tests.kit.process import PATIENCE, ServerProcess, serving
 from tests.kit.valkey import ValkeyProcess, running
+from tests.kit.wire import handshake, open_wire
 
 
 @contextlib.contextmanager
@@ -70,6 +77,108 @@ def test_lost_valkey_is_an_outage_not_a_loss(tmp_path: Path) -> None:
         shared = ("--store", f"valkey://{valkey.address}", "--store-timeout", "2")
         with serving(tmp_path / "one", *shared) as one:
             run(scenario(valkey, one))
+
+
+async def wait_ready(server: ServerProcess, status: int, reasons: tuple[str, ...]) -> None:
+    """Wait until /readyz answers so."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            reply = await request("GET", server.admin_url + "/readyz")
+            if reply.status == status and reply.body.decode().startswith(reasons):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def read_bus(server: ServerProcess) -> tuple[object, object]:
+    """Return how the node's bus is, and whether its store answers."""
+    status = json.loads((await request("GET", server.admin_url + "/status")).body)
+    return status["bus"], status["store"]["status"] == "ok"
+
+
+class Trouble:
+    """A node's way to Valkey: a user of its own, and a proxy of its own; an async context manager."""
+
+    def __init__(self, valkey: ValkeyProcess) -> None:
+        self.valkey = valkey
+        self.link = Link("127.0.0.2", valkey.address.port)
+        self.url = f"valkey://two:secret@127.0.0.2:{valkey.address.port}"
+        valkey.ask("ACL", "SETUSER", "two", "on", ">secret", "+@all", "allkeys", "allchannels")
+
+    async def __aenter__(self) -> Self:
+        await self.link.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.link.close()
+
+    def begin(self) -> None:
+        """Bring it about."""
+        self.link.silence()
+
+    def end(self) -> None:
+        """Mend."""
+        self.link.mend()
+
+
+class Deafness(Trouble):
+    """The node may not subscribe, and has its store."""
+
+    def begin(self) -> None:
+        self.valkey.ask("ACL", "SETUSER", "two", "-ssubscribe")
+        self.valkey.ask("CLIENT", "KILL", "USER", "two")
+
+    def end(self) -> None:
+        self.valkey.ask("ACL", "SETUSER", "two", "+ssubscribe")
+
+
+@pytest.mark.parametrize("kind", [Trouble, Deafness])
+def test_a_node_that_hears_nothing_is_not_ready(tmp_path: Path, kind: type[Trouble]) -> None:
+    """§3.8: without Valkey, or out of other nodes' earshot, it says so, and sends away who is there and who comes.
+
+    When the way is back, who stayed and who comes back hear what another node accepted meanwhile.
+    """
+
+    @contextlib.asynccontextmanager
+    async def second(store: str) -> AsyncIterator[ServerProcess]:
+        shared = ("--store", store, "--store-timeout", "1", "--store-outage-seconds", "1")
+        with contextlib.closing(ServerProcess(tmp_path / "two", *shared, "--key-file", str(tmp_path / "keys"))) as two:
+            await asyncio.to_thread(two.start)
+            yield two
+
+    async def scenario(valkey: ValkeyProcess, one: ServerProcess) -> None:
+        async with kind(valkey) as trouble, second(trouble.url) as two, contextlib.AsyncExitStack() as stack:
+            await wait_ready(two, 200, ("ready",))
+            assert await read_bus(two) == ("open", True)
+            agents = [await stack.enter_async_context(connect(two.url)) for _ in range(2)]
+            for agent in agents:
+                await agent.hello()
+            endpoints = [await agent.register("a") for agent in agents]
+            trouble.begin()
+            await wait_ready(two, 503, ("bus: ", "store: "))
+            # Of two agents one is sent away at once, and the other half a minute later.
+            closing = [asyncio.ensure_future(agent.wait_closed()) for agent in agents]
+            [closed], [staying] = await asyncio.wait(closing, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            staying.cancel()
+            assert closed.result() == 1013
+            assert await read_bus(two) == ("lost", kind is Deafness)
+            async with open_wire(two.port, agreed=False) as wire:
+                reply = await wire.shake_hands(handshake())
+                assert reply.status == 503
+                assert int(reply.headers["retry-after"]) >= 30
+            for endpoint in endpoints:
+                assert await put(one, endpoint, 5) in (200, 202)
+            trouble.end()
+            left, stayed = agents if closed is closing[0] else agents[::-1]
+            assert await stayed.updates() == [update(5)]
+            await wait_ready(two, 200, ("ready",))
+            assert await read_bus(two) == ("open", True)
+            async with connect(two.url) as again:
+                assert (await again.hello(left.uaid, ["a"]))["uaid"] == left.uaid
+                assert await again.updates() == [update(5)]
+
+    shared = ("--store-timeout", "1", "--key-file", str(tmp_path / "keys"))
+    with running() as valkey, serving(tmp_path / "one", "--store", f"valkey://{valkey.address}", *shared) as one:
+        run(scenario(valkey, one))
 
 
 def test_workers_find_each_others_agents(tmp_path: Path) -> None:

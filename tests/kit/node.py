@@ -58,6 +58,11 @@ class Server:
         """GET a page of the private listener."""
         return await request("GET", f"http://127.0.0.1:{self.node.admin_port}{path}")
 
+    def stop_clock(self) -> None:
+        """Let no second begin but by ``let_pass`` and ``node.tick``."""
+        assert self.node._ticking is not None
+        self.node._ticking.cancel()
+
     def let_pass(self, seconds: float) -> None:
         """Let seconds pass for the node: what is due happens now, in the order of the seconds."""
         whole, rest = divmod(seconds, 1.0)

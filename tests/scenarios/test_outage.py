@@ -118,7 +118,7 @@ def test_a_long_outage_sheds_agents_bit_by_bit() -> None:
                 shed.append(counts.shed)
             assert shed == [1, 4, 7, 10, 12]
             assert [await agent.wait_closed() for agent in agents] == [TRY_LATER] * 12
-            assert counts.refusals["store"] == 4
+            assert counts.refusals["cut_off"] == 4
 
     run(scenario())
 

@@ -47,6 +47,11 @@ async def put_until_taken(server: Server, endpoint: str, version: int) -> int:
     return status
 
 
+async def looks(server: Server) -> tuple[int, object]:
+    """Ask a node whether it is ready, and how its bus is."""
+    return (await server.get("/readyz")).status, (await server.get("/status")).json()["bus"]
+
+
 def test_a_put_to_any_node_reaches_the_agent(valkey_cluster: ValkeyCluster) -> None:
     """§1: the publisher need not know where the agent sits; what is handed over is answered 200."""
     valkey_cluster.clear()
@@ -269,6 +274,7 @@ def test_a_node_that_stays_deaf_sheds_its_agents(monkeypatch: pytest.MonkeyPatch
                 broken.setattr(bus, "subscribe", refuse)
                 there.node._bus._subscription.close()
                 there.node._bus._lost.set()
+                assert await looks(there) == (503, "lost")
                 there.let_pass(120)
                 await agent.hears_nothing()
                 there.let_pass(62)
@@ -276,6 +282,7 @@ def test_a_node_that_stays_deaf_sheds_its_agents(monkeypatch: pytest.MonkeyPatch
                 assert (await there.put(at(here, endpoint), 5)).status == 202
             await wait_until(lambda: there.node._bus is not None and there.node._bus.is_open)
             there.let_pass(1)
+            assert await looks(there) == await looks(here) == (200, "open")
             async with there.agent() as again:
                 assert (await again.hello(agent.uaid, ["a"]))["uaid"] == agent.uaid
                 assert await again.updates() == [update(5)]

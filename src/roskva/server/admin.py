@@ -63,7 +63,7 @@ class PrivatePages:
 class AdminRoutes(PrivatePages):
     """What requests to a node's private listener mean."""
 
-    __slots__ = ("_exposition", "_node", "_presence", "_shell", "_started_at", "_store")
+    __slots__ = ("_exposition", "_hears_hints", "_node", "_presence", "_shell", "_started_at", "_store")
 
     def __init__(
         self,
@@ -71,13 +71,14 @@ class AdminRoutes(PrivatePages):
         node: NodeId,
         presence: Presence,
         store: Store,
-        hears_hints: Callable[[], bool] = lambda: True,
+        hears_hints: Callable[[], bool] | None = None,  # None: this node is alone
     ) -> None:
         super().__init__({b"/readyz": self._ready, b"/metrics": self._metrics, b"/status": self._status})
         self._shell = shell
         self._node = node
         self._presence = presence
         self._store = store
+        self._hears_hints = hears_hints
         self._started_at = time.time()
         self._exposition = Exposition(
             shell.counts,
@@ -87,7 +88,7 @@ class AdminRoutes(PrivatePages):
                 "open_connections": lambda: shell.limits.connections.total,
                 "unfinished": lambda: len(shell.connections),
                 "operations": lambda: shell.tasks,
-                "bus_open": hears_hints,
+                "bus_open": hears_hints or (lambda: True),
                 "breakers_open": lambda: sum(not breaker.is_closed for breaker in store.breakers),
             },
         )
@@ -95,10 +96,15 @@ class AdminRoutes(PrivatePages):
     async def _ready(self) -> Response:
         if self._shell.is_draining:
             return Response(503, b"draining\n", TEXT)
+        if self._hears_hints is not None and not self._hears_hints():
+            return Response(503, b"bus: hints of other nodes don't reach this one\n", TEXT)
         try:
             await self._store.check()
         except StoreError as error:
             return Response(503, f"store: {error}\n".encode(), TEXT)
+        # Last, as it says the least: of what the reason was, the end is noticed within a second.
+        if self._shell.is_cut_off:
+            return Response(503, b"cut off: agents are sent away\n", TEXT)
         return Response(200, b"ready\n", TEXT)
 
     def _metrics(self) -> Response:
@@ -120,6 +126,7 @@ class AdminRoutes(PrivatePages):
             "unfinished": len(self._shell.connections),
             "operations": self._shell.tasks,
             "store": {"status": store, "epoch": epoch},
+            "bus": None if self._hears_hints is None else "open" if self._hears_hints() else "lost",
         }
         return json_response(status)
 

@@ -47,7 +47,7 @@ class Counts:
     hints_unheard: int = _plain("Those whose node was gone; the agents' seats were cleared.")
     hints_heard: int = _plain("Hints taken from other nodes.")
     bus_losses: int = _plain("Times that hints could not reach this node, and every agent here was asked for again.")
-    shed: int = _plain("Agents sent away (1013), as the store was out for long.")
+    shed: int = _plain("Agents sent away (1013), as the store was out for long, or hints could not reach this node.")
     store_errors: int = _plain("Store calls that failed.")
     breaker_openings: int = _plain("Times that a part of the store was left alone, as it kept failing.")
     failures: int = _plain("Unexpected errors; each is in the log.")
@@ -60,7 +60,7 @@ GAUGES = {
     "open_connections": "Open public connections.",
     "unfinished": "Public connections without a hello: handshakes under way, and publishers.",
     "operations": "Operations under way.",
-    "bus_open": "Whether hints of other nodes can reach this one: 1, or 0; 1 for a node alone.",
+    "bus_open": "Whether hints of other nodes reach this one: 1, or 0; 1 for a node alone; of workers, how many.",
     "breakers_open": "Parts of the store that are left alone now, but for one call at a time.",
 }
 """What is read at a scrape: ``roskva_<name>`` -> help."""

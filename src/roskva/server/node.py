@@ -99,8 +99,10 @@ class Node:
             # A hint is late by what its update waits for the store, then it for those before it, then for the bus,
             # and then for a way that nobody knows yet to be dead.
             self._recent = RecentAcks(math.ceil(5 * config.store_timeout / TICK))
-        self._watch = Watch(self.shell, self.presence, store, hears=lambda: self._bus is None or self._bus.is_open)
-        courier = self._bus or NoCourier()
+        bus = self._bus
+        hears_hints = None if bus is None else lambda: bus.is_open
+        self._watch = Watch(self.shell, self.presence, store, hears_hints or (lambda: True))
+        courier = bus or NoCourier()
         registrar = Registrar(
             self.node_id,
             store,
@@ -124,9 +126,7 @@ class Node:
             recent=self._recent,
         )
         self._public = PublicRoutes(self.shell, clerk, self._matcher, sealer, self._trust)
-        self._admin = AdminRoutes(
-            self.shell, self.node_id, self.presence, store, lambda: self._bus is None or self._bus.is_open
-        )
+        self._admin = AdminRoutes(self.shell, self.node_id, self.presence, store, hears_hints)
 
     @property
     def port(self) -> int:

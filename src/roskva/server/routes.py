@@ -28,7 +28,7 @@ from roskva.server.http import REASONS, Answer, HttpConnection, Later, Response
 from roskva.server.limits import address_key
 from roskva.server.proxies import Trust
 from roskva.server.requests import Request
-from roskva.server.shell import Shell
+from roskva.server.shell import CUT_OFF, Shell
 from roskva.state.backoff import choose_retry_after
 from roskva.store.base import Advanced
 from roskva.types import MAX_VERSION, ChannelId, Uaid
@@ -40,7 +40,7 @@ RETRY_SECONDS = 5.0
 """What Retry-After says at least when the server itself is the reason."""
 
 CUT_OFF_SECONDS = 30.0
-"""The same while the store is out for long: 100,000 agents then ask some 2,000 times a second."""
+"""The same while the store, or the way of hints, is out for long: 100,000 agents then ask some 2,000 times a second."""
 
 GREETING = b"Roskva, a SimplePush server: agents connect here by WebSocket (subprotocol push-notification).\n"
 
@@ -116,7 +116,7 @@ class PublicRoutes:
         if self._shell.is_draining:
             return self._turn_away("draining", 503, "the server stops")
         if self._shell.is_cut_off:
-            return self._turn_away("store", 503, "this server is without its store", CUT_OFF_SECONDS)
+            return self._turn_away("cut_off", 503, CUT_OFF, CUT_OFF_SECONDS)
         try:
             head = negotiate(request, self._shell.config)
             base = self._base_of(request, connection)

@@ -19,6 +19,9 @@ from roskva.state.deadlines import Deadlines
 INTERNED = 1024
 """Texts that ``Shell.intern`` remembers."""
 
+CUT_OFF = "this server is cut off from its store, or from the others: try another"
+"""Why agents are sent away."""
+
 
 class Drainable(Protocol):
     """A connection that can be asked to end."""
@@ -52,7 +55,7 @@ class Shell:
         """The public connections without a hello; agents with one are in ``Presence``."""
         self.is_draining = False
         self.is_cut_off = False
-        """The store has been out for so long that agents are sent elsewhere."""
+        """The store, or the way of hints, has been out for so long that agents are sent elsewhere."""
         self.tick()
 
     @property

@@ -1,8 +1,10 @@
 """Own a node's view of its store: whether it answers, what its epoch is, and what an outage means for the agents here.
 
+An outage is of the store, or of the hints of other nodes.
+
 A short outage costs them nothing: sockets stay, and what can't be stored is refused where it is asked for. After a
-long one they are sent elsewhere: an agent on a node without its store, or that no hints reach, is deaf to what other
-nodes accept for it.
+long one of either they are sent elsewhere: an agent on a node without its store, or that no hints reach, is deaf to
+what other nodes accept for it.
 """
 
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from roskva.errors import StoreError
 from roskva.registry.presence import Presence, Seat
 from roskva.server import log
 from roskva.server.clerk import TRY_LATER
-from roskva.server.shell import Shell
+from roskva.server.shell import CUT_OFF, Shell
 from roskva.store.base import Store
 
 CHECK_EVERY = 10
@@ -119,7 +121,7 @@ class Watch:
         counts = self._shell.counts
         before = counts.closes[TRY_LATER]
         while len(self._leaving) > self._crowd - self._crowd * part:
-            self._leaving.pop().close(TRY_LATER, "this server is without its store, try another")
+            self._leaving.pop().close(TRY_LATER, CUT_OFF)
         counts.shed += counts.closes[TRY_LATER] - before
 
     def _count_breakers(self) -> None:

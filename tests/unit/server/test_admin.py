@@ -40,6 +40,16 @@ async def test_a_node_is_ready_while_its_store_answers(server: Server, store: Ga
     assert (await server.get("/readyz")).status == 200
 
 
+@on_a_node()
+async def test_a_node_that_sends_its_agents_away_is_not_ready(server: Server) -> None:
+    """§3.8: it answers handshakes 503, so /readyz does too."""
+    server.stop_clock()
+    server.node.shell.is_cut_off = True
+    assert (await server.get("/readyz"))[::2] == (503, b"cut off: agents are sent away\n")
+    server.node.tick()
+    assert (await server.get("/readyz")).status == 200
+
+
 @on_a_node(drain_seconds=60.0)
 async def test_a_draining_node_is_not_ready(server: Server) -> None:
     """While a node drains, /readyz is 503 so that no balancer sends more, and /healthz stays 200."""
@@ -101,10 +111,11 @@ async def test_status_is_for_people(server: Server, store: GatedStore) -> None:
         status = (await server.get("/status")).json()
         assert status.keys() == {
             "version", "node", "pid", "uptime_seconds", "draining", "agents", "open_connections", "unfinished",
-            "operations", "store",
+            "operations", "store", "bus",
         }  # fmt: skip
         assert (status["version"], status["node"]) == (__version__, server.node.node_id)
         assert (status["agents"], status["draining"], status["store"]) == (1, False, {"status": "ok", "epoch": 1})
+        assert status["bus"] is None  # this node is alone
     store.fail("check")
     status = (await server.get("/status")).json()
     assert status["store"] == {"status": "broken on purpose", "epoch": None}

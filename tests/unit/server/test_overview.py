@@ -103,6 +103,18 @@ async def test_one_ready_worker_is_enough(desk: Desk) -> None:
 
 
 @at_a_desk
+async def test_a_worker_that_sends_its_agents_away_is_not_ready(desk: Desk) -> None:
+    """/readyz is 503 with its reason when all workers do, and tells so within a second of the end."""
+    for node in desk.nodes:
+        assert (await desk.get("/readyz")).status == 200
+        node.stop_clock()
+        node.node.shell.is_cut_off = True
+    assert (await desk.get("/readyz"))[::2] == (503, b"cut off: agents are sent away\n")
+    desk.nodes[1].node.tick()
+    assert (await desk.get("/readyz")).status == 200
+
+
+@at_a_desk
 async def test_a_silent_worker_holds_up_nobody(desk: Desk) -> None:
     """/readyz doesn't wait for a worker that is silent if another is ready."""
     with silent_port() as port:
