@@ -127,6 +127,11 @@ class Exam:
         """Give what has no answer (an ack, a farewell) time to be known everywhere: nobody promises an order there."""
         await asyncio.sleep(self.target.quiet)
 
+    async def settle_elsewhere(self) -> None:
+        """Do so if there are other nodes; one server must know at once what it was told."""
+        if max(len(self.target.urls), len(self.target.http)) > 1:
+            await self.settle()
+
     def agents_address(self) -> Address:
         """Return where the next agent connects."""
         self._turn += 1

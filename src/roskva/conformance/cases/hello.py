@@ -65,6 +65,7 @@ async def nothing_pending(exam: Exam) -> None:
     await agent.ack(await agent.learns("a", 1))
     await agent.is_open()
     await agent.say_goodbye()
+    await exam.settle_elsewhere()
     again = await exam.agent(agent.uaid, ["a"])
     await again.hears_nothing()
 

@@ -40,6 +40,7 @@ async def channels_live_with_their_agent(exam: Exam) -> None:
     agent, [used, unused] = await exam.registered("used", "unused")
     await exam.accepted(used, 1)
     await agent.ack(await agent.learns("used", 1))
+    await exam.settle_elsewhere()
     for _ in range(3):
         await agent.say_goodbye()
         agent = await exam.agent(agent.uaid, None)
