@@ -82,3 +82,28 @@ def test_each_message_is_one_function_call(valkey: ValkeyProcess) -> None:
             await counted.expect(calls=2 * AGENTS)  # they leave, too
 
     run(main())
+
+
+def test_a_hello_that_does_more_is_two_calls(valkey: ValkeyProcess) -> None:
+    """To prune channels, to give a UAID up, or to adopt one takes a second round trip, however many channels it has."""
+    valkey.clear()
+
+    async def main() -> None:
+        async with nodes(valkey) as (here, _):
+            await load_functions(here)
+            async with here.agent() as first:
+                await first.hello()
+                for channel_id in ("a", "b", "c"):
+                    await first.register(channel_id)
+                counted = Counted(valkey)
+                async with here.agent() as again:
+                    assert (await again.hello(first.uaid, ["a"]))["uaid"] == first.uaid
+                    await counted.expect(calls=2)
+                    async with here.agent() as unlike:
+                        assert (await unlike.hello(first.uaid, ["a", "unknown"]))["uaid"] != first.uaid
+                        await counted.expect(calls=2)
+                        async with here.agent() as adopted:
+                            assert (await adopted.hello(first.uaid))["uaid"] == first.uaid
+                            await counted.expect(calls=2)
+
+    run(main())

@@ -13,7 +13,7 @@ from roskva.state.backoff import Backoff
 from roskva.store.valkey import ValkeyStore
 from roskva.store.valkey_pubsub import Subscription
 from roskva.types import ChannelId, Place, Uaid, Update
-from tests.kit.agent import read_uaid, update
+from tests.kit.agent import Agent, read_uaid, update
 from tests.kit.node import Server, run, running
 from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, hand_over, running_cluster
 from tests.kit.valkey import running as running_valkey
@@ -50,6 +50,11 @@ async def put_until_taken(server: Server, endpoint: str, version: int) -> int:
 async def looks(server: Server) -> tuple[int, object]:
     """Ask a node whether it is ready, and how its bus is."""
     return (await server.get("/readyz")).status, (await server.get("/status")).json()["bus"]
+
+
+def shard_of(cluster: ValkeyCluster, server: Server) -> ValkeyProcess:
+    """Find the primary by which a node's hints come."""
+    return cluster.primary_of(f"roskva:{server.node.node_id}".encode())
 
 
 def test_a_put_to_any_node_reaches_the_agent(valkey_cluster: ValkeyCluster) -> None:
@@ -173,7 +178,10 @@ def test_first_registers_displace_across_nodes(valkey: ValkeyProcess) -> None:
 
 
 def test_the_seat_of_a_dead_node_heals(valkey: ValkeyProcess) -> None:
-    """A node that died left its agents seated: the next PUT finds nobody, is stored, and clears the seat."""
+    """A node that died left its agents seated: the next PUT finds nobody, is stored, and clears the seat.
+
+    The agent hears of it at the node where it comes back.
+    """
     valkey.clear()
 
     async def main() -> None:
@@ -186,8 +194,12 @@ def test_the_seat_of_a_dead_node_heals(valkey: ValkeyProcess) -> None:
                 assert (await here.put(at(here, endpoint), 5)).status == 202
                 assert (await here.put(at(here, endpoint), 6)).status == 202
                 assert here.node.shell.counts.hints_unheard == 1
-            async with here.agent() as agent:
-                await agent.hello(agent.uaid or "", None)
+            async with here.agent() as again:
+                assert (await again.hello(agent.uaid, ["a"]))["uaid"] == agent.uaid
+                assert await again.updates() == [update(6)]
+                await again.ack(update(6))
+                assert (await here.put(at(here, endpoint), 7)).status == 200
+                assert await again.updates() == [update(7)]
 
     run(main())
 
@@ -200,12 +212,11 @@ def test_what_was_published_while_a_node_was_deaf_arrives(monkeypatch: pytest.Mo
         async with nodes(valkey) as (here, there), there.agent() as agent:
             await agent.hello()
             endpoint = await agent.register("a")
-            for ident in valkey.ask("CLIENT", "LIST").decode().splitlines():
-                if "cmd=ssubscribe" in ident or "cmd=ping" in ident:
-                    valkey.ask("CLIENT", "KILL", "ID", ident.split()[0].partition("=")[2])
+            assert valkey.ask("CLIENT", "KILL", "TYPE", "pubsub") == 2
             assert await put_until_taken(here, endpoint, 5) in (200, 202)
             assert await agent.updates() == [update(5)]
             await wait_until(lambda: there.node._bus is not None and there.node._bus.is_open)
+            await wait_until(lambda: all(node.node.shell.counts.bus_losses == 1 for node in (here, there)))
             await agent.ack(update(5))
             assert (await here.put(at(here, endpoint), 6)).status == 200
             assert await agent.updates() == [update(6)]
@@ -302,6 +313,45 @@ def test_a_hint_that_may_be_lost_is_not_accepted() -> None:
             assert reply.status == 503
             assert int(reply.headers["retry-after"]) >= 1
             await asyncio.to_thread(valkey.start)
+            assert await put_until_taken(here, endpoint, 5) in (200, 202)
+            assert await agent.updates() == [update(5)]
 
-    with running_valkey() as valkey:
+    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as valkey:
         run(main(valkey))
+
+
+def test_a_shard_that_stays_dead_makes_its_nodes_deaf() -> None:
+    """§3.8: a node whose channel is in that shard isn't ready and sends all agents away; elsewhere they are served.
+
+    The agents of that shard are closed at each hello with 1013, until it is back.
+    """
+
+    async def main(cluster: ValkeyCluster) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            here, there = await stack.enter_async_context(nodes(cluster))
+            while (dead := shard_of(cluster, there)) is shard_of(cluster, here):
+                _, there = await stack.enter_async_context(nodes(cluster))
+            agents: dict[bool, Agent] = {}
+            while len(agents) < 2:
+                agent = await stack.enter_async_context(there.agent())
+                await agent.hello()
+                agents[cluster.primary_of(b"r:{%s}" % read_uaid(agent.uaid)) is dead] = agent
+            endpoint = await agents[False].register("a")
+            dead.kill()
+            await wait_until(lambda: there.node._bus is not None and not there.node._bus.is_open)
+            assert await looks(there) == (503, "lost")
+            assert await looks(here) == (200, "open")
+            there.let_pass(182)
+            assert await agents[False].wait_closed() == 1013
+            assert await agents[True].wait_closed() == 1013
+            assert await put_until_taken(here, endpoint, 5) in (200, 202)
+            async with here.agent() as again, here.agent() as lost:
+                assert (await again.hello(agents[False].uaid, ["a"]))["uaid"] == agents[False].uaid
+                assert await again.updates() == [update(5)]
+                await lost.say({"messageType": "hello", "uaid": agents[True].uaid, "channelIDs": []})
+                assert await lost.wait_closed() == 1013
+
+    with running_cluster(replicas=0) as cluster:
+        for node in cluster.nodes:
+            node.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
+        run(main(cluster))
