@@ -44,6 +44,9 @@ from roskva.types import NodeId, Uaid
 TICK = 1.0
 """Seconds between two looks at the deadlines."""
 
+TICK_LATE = 0.02
+"""Seconds behind the whole second at which a bucket of deadlines is due, for timers that come a little early."""
+
 DRAIN_STEP = 0.1
 """Seconds between two batches of goodbyes."""
 
@@ -157,7 +160,7 @@ class Node:
             )
         )  # fmt: skip
         self._listeners.append(await listen(config.admin_host, config.admin_port, self._make_admin))
-        self._ticking = self._loop.call_later(TICK, self._tick)
+        self._tick_later()
         log.info(
             "listening", host=config.host, port=self.port, admin_host=config.admin_host, admin_port=self.admin_port,
             tls=self._tls is not None, node=self.node_id,
@@ -227,8 +230,13 @@ class Node:
     def _make_admin(self) -> asyncio.Protocol:
         return HttpConnection(self.shell, self._admin)
 
+    def _tick_later(self) -> None:
+        # On the second: else what is due would wait for up to a second more.
+        second = math.floor(self._loop.time()) + TICK
+        self._ticking = self._loop.call_at(second + TICK_LATE, self._tick)
+
     def _tick(self) -> None:
-        self._ticking = self._loop.call_later(TICK, self._tick)
+        self._tick_later()
         self.tick()
         if self._watch.is_check_due:
             self.shell.spawn(self.check_store())

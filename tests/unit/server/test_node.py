@@ -1,5 +1,6 @@
 """How a node is made of its settings, and what it draws and raises; its life is tests/e2e/test_serve."""
 
+import asyncio
 import resource
 import uuid
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 
 from roskva.config import Config
 from roskva.errors import ConfigError
-from roskva.server.node import MOST_FILES, UAIDS_DRAWN, UaidSource, make_node, raise_file_limit
+from roskva.server.node import MOST_FILES, TICK_LATE, UAIDS_DRAWN, UaidSource, make_node, raise_file_limit
 from roskva.types import is_random_uaid
-from tests.kit.node import run
+from tests.kit.node import run, running
 
 
 def test_uaids_are_random_uuids() -> None:
@@ -52,6 +53,25 @@ def test_a_store_that_lost_its_keys(tmp_path: Path, store: str) -> None:
         make(**settings)
     assert not keys.exists()
     make(**settings, key_file=Path("moved.keys"))
+
+
+def test_it_ticks_on_the_second() -> None:
+    """What is due in a second is done as it begins: else it would wait for up to a second more, twice over."""
+
+    async def scenario() -> None:
+        async with running() as server:
+            loop = asyncio.get_running_loop()
+            timer = server.node._ticking
+            assert timer is not None
+            assert loop.time() < timer.when() <= loop.time() + 1.1
+            assert timer.when() % 1 == pytest.approx(TICK_LATE)
+            server.node._tick()
+            timer.cancel()
+            again = server.node._ticking
+            assert again is not None
+            assert again.when() % 1 == pytest.approx(TICK_LATE)
+
+    run(scenario())
 
 
 def test_a_memory_store_has_no_file(tmp_path: Path) -> None:
