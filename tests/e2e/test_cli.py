@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import shlex
 import shutil
 import signal
 import subprocess
@@ -174,6 +175,38 @@ def test_command_runs_on_each_update(server: ServerProcess, tmp_path: Path) -> N
     with listening(server, tmp_path / "state", "--exec", f"echo again >> {out}") as agent:
         agent.hear()
         assert agent.hear() == "update news 7"  # it was not acked
+
+
+def test_hangup_ends_the_command(server: ServerProcess, tmp_path: Path) -> None:
+    """A terminal that closes ends the command too, with what it started; its update comes again."""
+    pid = tmp_path / "pid"
+    with listening(
+        server, tmp_path / "state", "--channel", "news", "--exec", f"sleep 60 & echo $! > {pid}; wait"
+    ) as agent:
+        agent.hear()
+        server.wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+        assert agent.end(signal.SIGHUP) == 130
+        server.wait_until(lambda: not is_running(int(pid.read_text())))
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_commands_may_use_the_other_commands(server: ServerProcess, tmp_path: Path) -> None:
+    """What --exec tells a command is no setting of a server's."""
+    out = tmp_path / "out"
+    command = f"{shlex.join(ROSKVA)} print-config >> {out}"
+    with listening(server, tmp_path / "state", "--channel", "news", "--exec", command) as agent:
+        endpoint = agent.hear().split()[-1]
+        assert agent.hear() == "stale news"
+        assert put(endpoint, "7")[0] == 0
+        assert agent.hear() == "update news 7"  # the first run was acked
+        assert "port = 8080" in out.read_text()
 
 
 def test_state_is_private(server: ServerProcess, tmp_path: Path) -> None:

@@ -40,11 +40,12 @@ and ROSKVA_VERSION (empty if stale) in its environment:
   one at a time for a channel, 8 for all; updates that come meanwhile become one run, of the newest
   the update is acked when the command exits with 0
   a command that fails is run again after 1 s, then 2, up to 60, with the newest version by then
+  Ctrl-C, SIGTERM and SIGHUP end the commands that run, and with them all that they started
 
 exit codes:
   1    the server refused a channel for good
   2    the arguments or the state file can't be used, or another process uses it
-  130  Ctrl-C
+  130  Ctrl-C; with --exec also SIGTERM or SIGHUP
 """
 
 
@@ -82,6 +83,9 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: the arguments or the state file can't be used.
     """
     _show_warnings()
+    if args.command is not None and not args.command.strip():
+        # The shell would do nothing, and call it a success.
+        raise ConfigError("--exec: there is no command")
     acks = Acks.AUTOMATIC if args.command is None else Acks.EXPLICIT
     try:
         url = _normalise(args.url)
@@ -90,9 +94,8 @@ def run(args: argparse.Namespace) -> int:
             check_channel(channel)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if args.command is not None and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        # As Ctrl-C: dying on the spot would leave commands behind.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if args.command is not None:
+        _end_in_order()
     listener = Listener(agent, _print_json if args.json else _print_words, args.command)
     return asyncio.run(listener.listen(args.channel))
 
@@ -103,6 +106,20 @@ def default_state_file(url: str) -> Path:
     where = f"{parts.scheme}-{parts.hostname}-{parts.port or ''}{parts.path}"  # a password in it stays out
     name = re.sub(r"[^A-Za-z0-9.]+", "-", where).strip("-")
     return Path.home() / ".local" / "state" / "roskva" / f"{name[:200]}.json"
+
+
+def _end_in_order() -> None:
+    """End on SIGTERM and SIGHUP as on Ctrl-C: dying on the spot would leave commands behind."""
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(*_: object) -> None:
+        # A terminal that closes sends several.
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, end)
 
 
 def _normalise(url: str) -> str:

@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import Callable
 
+from roskva.cli.settings import CHANNEL_VARIABLE, VERSION_VARIABLE
 from roskva.client.agent import Agent
 from roskva.client.events import EndpointChanged, Event, Update
 from roskva.state.backoff import Backoff
@@ -68,7 +69,7 @@ class Reactions:
         version = str(event.version) if isinstance(event, Update) else ""
         process = await asyncio.create_subprocess_shell(
             self._command,
-            env={**os.environ, "ROSKVA_CHANNEL": event.channel, "ROSKVA_VERSION": version},
+            env={**os.environ, CHANNEL_VARIABLE: event.channel, VERSION_VARIABLE: version},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # so that all of it can be ended
         )

@@ -20,7 +20,11 @@ from roskva.errors import ConfigError
 PREFIX: Final = "ROSKVA_"
 FILE_FLAG: Final = "--config"
 FILE_VARIABLE: Final = "ROSKVA_CONFIG"
+CHANNEL_VARIABLE: Final = "ROSKVA_CHANNEL"
+VERSION_VARIABLE: Final = "ROSKVA_VERSION"
+"""What ``listen --exec`` tells its command; no settings, though they look like some."""
 
+_NO_SETTINGS: Final = (FILE_VARIABLE, CHANNEL_VARIABLE, VERSION_VARIABLE)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 _SWITCHES: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -123,7 +127,7 @@ def _from_file(path: object, problems: list[str]) -> Iterator[_Found]:
 def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterator[_Found]:
     known = {setting.variable: setting for setting in SETTINGS.values()}
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or variable in _NO_SETTINGS:
             continue
         if _is_from_kubernetes(variable, text):
             problems.append(f"{variable}: set by Kubernetes for a service of this name (enableServiceLinks: false)")

@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ import pytest
 
 from roskva.cli import listen
 from roskva.cli.main import main, make_parser
+from roskva.cli.reactions import Reactions
 from roskva.client.events import EndpointChanged, Event, Stale, Update
 from roskva.client.file_state import FileState
 from roskva.client.reader import Acks
@@ -90,6 +92,15 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeAgent]]:
 def path(tmp_path: Path) -> Path:
     """Name a state file."""
     return tmp_path / "state.json"
+
+
+@pytest.fixture
+def restored_signals() -> Iterator[None]:
+    """Begin with the defaults, and leave what was there."""
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def remember(path: Path, **channels: str) -> None:
@@ -189,6 +200,52 @@ def test_bad_url_is_code_2(path: Path, url: str, capsys: pytest.CaptureFixture[s
 def test_bad_channel_is_code_2(path: Path) -> None:
     """So is a channel's name that no server takes."""
     assert main(["listen", "--state", str(path), "--channel", "a b"]) == 2
+
+
+@pytest.mark.parametrize("command", ["", " \t\n"])
+def test_empty_command_is_code_2(path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unset variable of a script's would be a command that succeeds: everything would be acked unseen."""
+    assert main(["listen", "--state", str(path), "--exec", command]) == 2
+    assert capsys.readouterr().err == "roskva: --exec: there is no command\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_lets_the_commands_be_ended(
+    agent: type[FakeAgent],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    restored_signals: None,
+    number: signal.Signals,
+) -> None:
+    """With commands, SIGTERM and SIGHUP end as Ctrl-C does; a second one, as a shell's, cuts nothing short."""
+    ended: list[signal.Signals] = []
+
+    async def end(self: Reactions) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            for again in (number, signal.SIGHUP, signal.SIGTERM):
+                signal.raise_signal(again)
+            ended.append(number)
+
+    monkeypatch.setattr(Reactions, "run", end)
+    assert main(["listen", "--state", str(path), "--exec", "true"]) == 130
+    assert ended == [number]
+
+
+def test_ignored_signals_stay_ignored(
+    agent: type[FakeAgent], path: Path, monkeypatch: pytest.MonkeyPatch, restored_signals: None
+) -> None:
+    """Under nohup a hangup is nothing."""
+
+    async def go_on(self: Reactions) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(Reactions, "run", go_on)
+    assert main(["listen", "--state", str(path), "--exec", "true"]) == 130
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_other_servers_state_is_code_2(path: Path, agent: type[FakeAgent]) -> None:

@@ -55,6 +55,14 @@ def test_file_from_environment(tmp_path: Path) -> None:
     assert load({"config": str(two)}, environ).config.port == 2
 
 
+def test_variables_of_a_command_are_no_settings() -> None:
+    """What ``listen --exec`` tells its command is passed over, and nothing like it is."""
+    environ = {"ROSKVA_CHANNEL": "news", "ROSKVA_VERSION": "7", "ROSKVA_PORT": "2"}
+    assert load({}, environ).config == Config(port=2)
+    for variable in ("ROSKVA_CHANNELS", "ROSKVA_VERSION_", "ROSKVA_ENDPOINT"):
+        assert problems_of({}, {variable: "x"})[0].startswith(f"{variable}: unknown variable")
+
+
 TEXTS: list[tuple[str, str, object]] = [
     ("host", "::1", "::1"),
     ("public_url", "", ""),
