@@ -6,16 +6,16 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
+from contextlib import nullcontext
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, TextIO
+from types import TracebackType
+from typing import Final, Self
 
 from roskva.cli.flags import Subparsers, seconds
 from roskva.client.publisher import CONCURRENCY, DEADLINE, TIMEOUT, Outcome, Publisher, Result
 from roskva.errors import ConfigError
-from roskva.progress import Progress
+from roskva.progress import Bar
 
 _EXIT_CODES: Final = {
     Outcome.DELIVERED: 0,
@@ -24,6 +24,7 @@ _EXIT_CODES: Final = {
     Outcome.GONE: 3,
     Outcome.UNAVAILABLE: 4,
 }
+_UNUSABLE: Final = 2
 _WORST_FIRST: Final = (Outcome.UNAVAILABLE, Outcome.REFUSED, Outcome.GONE)
 _SHOWN: Final = 10
 """Failures that are told one by one."""
@@ -42,7 +43,7 @@ _EPILOG: Final = """\
 exit codes:
   0  accepted; prints "delivered" (to the agent's connection) or "stored" (until it connects)
   1  refused: the version or the endpoint is wrong, repeating is useless
-  2  the arguments can't be used
+  2  the arguments, or a file, can't be used; if it is the file of --gone, all the rest was done
   3  gone: the agent gave the channel up, drop the endpoint
   4  unavailable: no answer, or a busy server; repeating is safe
 
@@ -94,17 +95,72 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: the endpoint is no URL, or a file can't be used.
     """
-    with ExitStack() as stack:
-        note = None if args.gone is None else partial(_note, stack.enter_context(_open_private(args.gone)))
+    with nullcontext() if args.gone is None else GoneFile(args.gone) as gone:
+        note = None if gone is None else gone.note
         publisher = Publisher(concurrency=args.concurrency, timeout=args.timeout, deadline=args.deadline, on_gone=note)
-        if args.source is None:
-            if args.url is None:
-                raise ConfigError("an endpoint is needed, or --from FILE")
-            return asyncio.run(_put_one(publisher, args.url, _read_version(args.version)))
-        if args.version is not None:
-            raise ConfigError("either an endpoint or --from FILE, not both")
-        version = _read_version(args.url)
-        return asyncio.run(_put_many(publisher, _read_endpoints(args.source), version))
+        code = asyncio.run(_put(publisher, args))
+        return code if gone is None or gone.is_whole else _UNUSABLE
+
+
+class GoneFile:
+    """The file to which endpoints that are gone are appended; if it is made here, it is its owner's alone.
+
+    Args:
+        path: where it is.
+
+    Raises:
+        ConfigError: it can't be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._problem = ""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise ConfigError(self._explain(error)) from None
+        # Without a buffer: an interrupted run has told what it learned, and closing has nothing to fail with.
+        self._file = open(descriptor, "ab", buffering=0)  # noqa: SIM115
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if not self.is_whole:
+            print(f"roskva: {self._problem}", file=sys.stderr)
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all that was noted is in it."""
+        return not self._problem
+
+    def note(self, endpoint: str) -> None:
+        """Append an endpoint; after a failure nothing more, so that no line is half of two."""
+        if not self.is_whole:
+            return
+        line = f"{endpoint}\n".encode()
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            self._problem = self._explain(error)
+
+    def _explain(self, error: OSError) -> str:
+        return f"can't write the endpoints that are gone{_name(' to', str(self._path))}: {_say(error)}"
+
+
+async def _put(publisher: Publisher, args: argparse.Namespace) -> int:
+    if args.source is None:
+        if args.url is None:
+            raise ConfigError("an endpoint is needed, or --from FILE")
+        return await _put_one(publisher, args.url, _read_version(args.version))
+    if args.version is not None:
+        raise ConfigError("either an endpoint or --from FILE, not both")
+    version = _read_version(args.url)
+    return await _put_many(publisher, _read_endpoints(args.source), version)
 
 
 async def _put_one(publisher: Publisher, endpoint: str, version: int | None) -> int:
@@ -123,17 +179,16 @@ async def _put_one(publisher: Publisher, endpoint: str, version: int | None) -> 
 async def _put_many(publisher: Publisher, lines: Mapping[str, int], version: int | None) -> int:
     counts = Counter[Outcome]()
     failures: list[tuple[int, Result]] = []
-    progress = Progress()
-    progress.begin("published")
+    bar = Bar("published", len(lines))
     try:
         async with publisher:
             async for endpoint, result in publisher.put_many(lines, version):
                 counts[result.outcome] += 1
                 if result.outcome in (Outcome.REFUSED, Outcome.UNAVAILABLE) and len(failures) < _SHOWN:
                     failures.append((lines[endpoint], result))
-                progress.report(counts.total(), len(lines))
+                bar.report(counts.total())
     finally:
-        progress.end()
+        bar.end()
     _tell_failures(failures, counts[Outcome.REFUSED] + counts[Outcome.UNAVAILABLE])
     print(", ".join(f"{outcome.value} {counts[outcome]}" for outcome in Outcome))
     return next((_EXIT_CODES[outcome] for outcome in _WORST_FIRST if counts[outcome]), 0)
@@ -158,7 +213,8 @@ def _read_endpoints(source: str) -> dict[str, int]:
         with sys.stdin if source == "-" else open(source, encoding="utf-8") as file:
             lines = [line.strip() for line in file]
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"can't read the endpoints: {_say(error)}") from None
+        where = " from standard input" if source == "-" else _name(" from", source)
+        raise ConfigError(f"can't read the endpoints{where}: {_say(error)}") from None
     found: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if line and not line.startswith("#"):
@@ -166,18 +222,9 @@ def _read_endpoints(source: str) -> dict[str, int]:
     return found
 
 
-def _open_private(path: Path) -> TextIO:
-    """Open a file to append to; if it is made here, it is its owner's alone, as endpoints are secrets."""
-    try:
-        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"can't write the endpoints that are gone: {_say(error)}") from None
-
-
-def _note(file: TextIO, endpoint: str) -> None:
-    # At once: an interrupted run has told what it learned.
-    file.write(f"{endpoint}\n")
-    file.flush()
+def _name(word: str, path: str) -> str:
+    """Name a file, unless it is an endpoint in a file's place."""
+    return "" if ":/" in path else f"{word} {path!r}"
 
 
 def _say(error: Exception) -> str:

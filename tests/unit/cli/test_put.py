@@ -7,6 +7,7 @@ import pytest
 
 from roskva.cli.main import main
 from roskva.client import deliveries
+from tests.kit.terminal import terminal_of
 from tests.unit.client.scripted_http import Asked, always, answer, in_turn, scripted_in_a_thread
 
 SECRET = "http://127.0.0.1:1/update/secret"
@@ -125,6 +126,76 @@ def test_endpoints_come_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path
     assert "roskva: line 6: refused: 404 why\n" in err
     assert "roskva: line 8: refused: not a URL: it has spaces" in err
     assert "update" not in err
+
+
+def test_terminal_shows_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On a terminal one sees how far it is and how long it yet takes; the line is empty in the end."""
+    source = tmp_path / "endpoints"
+    with scripted_in_a_thread(by_path) as server, terminal_of(80) as terminal:
+        monkeypatch.setattr("sys.stderr", terminal.stream)
+        source.write_text("\n".join(f"{server.endpoint_of('x')}/{name}" for name in ("200", "202")))
+        assert main(["put", "--from", str(source)]) == 0
+        assert terminal.screen == [""]
+    assert "published 0 of 2 [" in terminal.written
+    assert "published 2 of 2 [##" in terminal.written
+    assert " a second, 0 s left" in terminal.written
+    assert capsys.readouterr().out.startswith("delivered 1, stored 1, ")
+
+
+def test_nothing_is_said_without_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A run that a timer starts writes nothing to stderr while all goes well."""
+    source = tmp_path / "endpoints"
+    with scripted_in_a_thread(by_path) as server:
+        source.write_text(server.endpoint_of("200"))
+        assert main(["put", "--from", str(source)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "."], "can't read the endpoints from '.': Is a directory"),
+        (["--from", "missing"], "can't read the endpoints from 'missing': No such file or directory"),
+        (["--from", "binary"], "can't read the endpoints from 'binary': it is no UTF-8 text"),
+        (["--from", SECRET], "can't read the endpoints: No such file or directory"),
+        ([SECRET, "--gone", "."], "can't write the endpoints that are gone to '.': Is a directory"),
+        ([SECRET, "--gone", SECRET], "can't write the endpoints that are gone: No such file or directory"),
+    ],
+)
+def test_file_that_cannot_be_used_is_named(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line says which file, unless it is an endpoint in a file's place."""
+    monkeypatch.chdir(tmp_path)
+    Path("binary").write_bytes(b"\xff")
+    assert main(["put", *arguments]) == 2
+    assert capsys.readouterr().err == f"roskva: {said}\n"
+
+
+def test_binary_standard_input_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is standard input."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"))
+    assert main(["put", "--from", "-"]) == 2
+    assert capsys.readouterr().err == "roskva: can't read the endpoints from standard input: it is no UTF-8 text\n"
+
+
+def test_full_disk_is_not_a_refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What is gone can't be kept: the others are PUT all the same, and the code says that a file is to blame."""
+    source = tmp_path / "endpoints"
+    full = "roskva: can't write the endpoints that are gone to '/dev/full': No space left on device\n"
+    with scripted_in_a_thread(by_path) as server:
+        source.write_text(
+            "\n".join(f"{server.endpoint_of(n)}/{status}" for n, status in enumerate((410, 410, 200, 503)))
+        )
+        arguments = ["--deadline", "0.1", "--concurrency", "1", "--gone", "/dev/full"]
+        assert main(["put", "--from", str(source), *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == "delivered 1, stored 0, gone 2, refused 0, unavailable 1\n"
+        assert err.count(full) == 1
+        assert main(["put", server.endpoint_of("410"), "--gone", "/dev/full"]) == 2
+        assert capsys.readouterr().err == f"roskva: gone: 410 why\n{full}"
 
 
 @pytest.mark.parametrize(
