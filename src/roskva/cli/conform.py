@@ -4,10 +4,11 @@ import argparse
 import asyncio
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from roskva.cli import report_file
 from roskva.cli.flags import Subparsers, seconds
 from roskva.conformance.case import Case
 from roskva.conformance.cases import load_cases
@@ -25,7 +26,7 @@ _EPILOG: Final = """\
 exit codes:
   0  every "must" that was tried holds
   1  a "must" is broken
-  2  the server can't be reached, or wrong usage
+  2  the server can't be reached, a report can't be written, or wrong usage
 
 docs/conformance.md says what the cases are and how to read the result.
 """
@@ -57,13 +58,13 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="URL",
         help="where publishers reach it, in place of the endpoints' scheme, host and port; repeatable",
     )
-    parser.add_argument("--list", action="store_true", help="list the cases and examine nothing")
+    parser.add_argument("--list", action="store_true", help="list the cases (all, or those chosen) and examine nothing")
     which = parser.add_argument_group("Which cases")
     which.add_argument("--section", action="append", default=[], metavar="N", help="of a section, as 4 or 3.2")
     which.add_argument("--only", action="append", default=[], metavar="ID", help="this one; * and ? match; repeatable")
     for flag, speed, text in (("--slow", Speed.ALL, "also"), ("--slow-only", Speed.SLOW, "only")):
         help_text = f"{text} those that wait for the server's timers (minutes)"
-        which.add_argument(flag, action="store_const", dest="speed", const=speed, default=Speed.FAST, help=help_text)
+        which.add_argument(flag, action="store_const", dest="speed", const=speed, help=help_text)
     which.add_argument(
         "--profile", choices=("strict", "interop"), default="strict", help="interop accepts what is known to differ"
     )
@@ -82,16 +83,13 @@ def run(args: argparse.Namespace) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever a server says can be told
-    speed = Speed.ALL if args.list else args.speed
-    cases = select(load_cases(), sections=args.section, ids=args.only, speed=speed)
-    if not cases:
-        raise ConfigError("no such case; roskva conform --list shows them")
+    cases = _choose(args)
     if args.list:
         for case in cases:
             print(f"{case.id:60} {case.level.value:6} §{case.section:10} {case.sentence}")
         return 0
     target = _read_target(args)
-    _check_files(path for path in (args.json, args.junit) if path)
+    report_file.clear(path for path in (args.json, args.junit) if path)
     try:
         results = asyncio.run(_examine(cases, target, args.profile))
     except Unreachable as reason:
@@ -99,10 +97,28 @@ def run(args: argparse.Namespace) -> int:
         return UNREACHABLE
     _tell(results)
     if args.json:
-        args.json.write_text(to_json(results, target.urls, args.profile), encoding="utf-8")
+        report_file.write(args.json, to_json(results, target.urls, args.profile))
     if args.junit:
-        args.junit.write_text(to_junit(results), encoding="utf-8")
+        report_file.write(args.junit, to_junit(results))
     return BROKEN if any(result.is_broken_must for result in results) else 0
+
+
+def _choose(args: argparse.Namespace) -> list[Case]:
+    """Choose the cases; each section and id that was given must have some."""
+    cases = load_cases()
+    speed: Speed = args.speed or (Speed.ALL if args.list else Speed.FAST)
+    chosen = select(cases, sections=args.section, ids=args.only, speed=speed)
+    at_any_speed = select(cases, sections=args.section, ids=args.only, speed=Speed.ALL)
+    problems = []
+    for flag, name, given in (("--section", "sections", args.section), ("--only", "ids", args.only)):
+        for text in given:
+            if not select(chosen, **{name: [text]}, speed=Speed.ALL):
+                others = select(at_any_speed, **{name: [text]}, speed=Speed.ALL)
+                hint = "" if not others else " with --slow-only" if speed is Speed.SLOW else " without --slow"
+                problems.append(f"no such case: {flag} {text}{hint}; roskva conform --list shows them")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return chosen
 
 
 def _add_times(parser: argparse.ArgumentParser) -> None:
@@ -119,13 +135,10 @@ def _add_times(parser: argparse.ArgumentParser) -> None:
 def _read_target(args: argparse.Namespace) -> Target:
     if not args.url:
         raise ConfigError("which server? roskva conform ws://HOST:PORT/")
-    try:
-        for url in args.url:
-            read_url(url, ("ws", "wss"))
-        for url in args.http:
-            read_url(url, ("http", "https"))
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    for url in args.url:
+        _check_url(url, ("ws", "wss"))
+    for url in args.http:
+        _check_url(url, ("http", "https"))
     times = {name: getattr(args, name) for name in _TIMES}
     return Target(
         urls=tuple(args.url),
@@ -136,13 +149,13 @@ def _read_target(args: argparse.Namespace) -> Target:
     )
 
 
-def _check_files(paths: Iterable[Path]) -> None:
-    """Find out before the examination whether its results can be written."""
-    for path in paths:
-        try:
-            path.open("a").close()
-        except OSError as error:
-            raise ConfigError(f"can't write {path}: {error.strerror}") from None
+def _check_url(url: str, schemes: Sequence[str]) -> None:
+    try:
+        read_url(url, schemes)
+    except ValueError as error:
+        # What urllib says of a port or a bracket doesn't name the URL.
+        shown = repr(url[:100])
+        raise ConfigError(str(error) if shown in str(error) else f"{shown}: {error}") from None
 
 
 async def _examine(cases: Sequence[Case], target: Target, profile: str) -> list[Result]:

@@ -32,7 +32,8 @@ def read_url(url: str, schemes: Sequence[str] = ("ws", "wss", "http", "https")) 
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     is_tls = parts.scheme in ("wss", "https")
     authority = parts.netloc.rpartition("@")[2]
-    return Address(parts.hostname, parts.port or PORTS[parts.scheme], authority, path, is_tls)
+    port = PORTS[parts.scheme] if parts.port is None else parts.port
+    return Address(parts.hostname, port, authority, path, is_tls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
