@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.certificate import make_certificate
 from tests.kit.process import PATIENCE, ROSKVA, ServerProcess, serving
 
 
@@ -207,6 +208,43 @@ def test_commands_may_use_the_other_commands(server: ServerProcess, tmp_path: Pa
         assert put(endpoint, "7")[0] == 0
         assert agent.hear() == "update news 7"  # the first run was acked
         assert "port = 8080" in out.read_text()
+
+
+def test_forgotten_channel_is_gone(server: ServerProcess, tmp_path: Path) -> None:
+    """--forget gives a channel up, whose endpoint is gone then; the others go on, and without any it ends."""
+    state = tmp_path / "state"
+    with listening(server, state, "--channel", "a", "--channel", "b") as agent:
+        told = [agent.hear().split(" ") for _ in range(4)]
+        endpoints = {channel: rest[0] for word, channel, *rest in told if word == "endpoint"}
+    with listening(server, state, "--forget", "a") as agent:
+        assert agent.hear() == f"endpoint b {endpoints['b']}"
+        server.wait_until(lambda: put(endpoints["a"], "1")[0] == 3)
+        assert put(endpoints["b"], "1")[0] == 0
+        assert agent.hear_update() == "update b 1"
+    with listening(server, state, "--forget", "b") as agent:
+        assert agent.process.wait(PATIENCE) == 0
+        assert not agent.has_more()
+    server.wait_until(lambda: put(endpoints["b"], "2")[0] == 3)
+
+
+def test_private_authority_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSL_CERT_FILE names the authorities that listen, put and conform trust; without it nobody vouches for ours."""
+    certificate, key = make_certificate(tmp_path)
+    with serving(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key)) as server:
+        url = f"wss://localhost:{server.port}/"
+        conform = [*ROSKVA, "conform", url, "--only", "module.*"]
+        assert subprocess.run(conform, capture_output=True, timeout=PATIENCE, check=False).returncode == 2
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert subprocess.run(conform, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
+        listen = ("listen", url, "--state", str(tmp_path / "state"), "--channel", "news")
+        with contextlib.closing(Command(*listen)) as agent:
+            endpoint = agent.hear().split()[-1]
+            assert endpoint.startswith(f"https://localhost:{server.port}/")
+            assert put(endpoint, "7")[0] == 0
+            assert agent.hear_update() == "update news 7"
+        monkeypatch.delenv("SSL_CERT_FILE")
+        code, _, news = put("--deadline", "1", endpoint, "8")
+        assert (code, "certificate" in news) == (4, True)
 
 
 def test_state_is_private(server: ServerProcess, tmp_path: Path) -> None:

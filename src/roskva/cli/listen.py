@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,6 +43,7 @@ and ROSKVA_VERSION (empty if stale) in its environment:
   Ctrl-C, SIGTERM and SIGHUP end the commands that run, and with them all that they started
 
 exit codes:
+  0    no channel is left after --forget
   1    the server refused a channel for good
   2    the arguments or the state file can't be used, or another process uses it
   130  Ctrl-C; with --exec also SIGTERM or SIGHUP
@@ -71,6 +72,13 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FILE",
         help="where the agent is remembered, one file an agent (one a server under ~/.local/state/roskva)",
     )
+    parser.add_argument(
+        "--forget",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="give this channel of the state file up; its endpoint is void then; repeatable",
+    )
     parser.add_argument("--exec", dest="command", metavar="COMMAND", help="run this on each update")
     parser.add_argument("--json", action="store_true", help="print JSON objects instead of words")
     parser.set_defaults(func=run)
@@ -97,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     if args.command is not None:
         _end_in_order()
     listener = Listener(agent, _print_json if args.json else _print_words, args.command)
-    return asyncio.run(listener.listen(args.channel))
+    return asyncio.run(listener.listen(args.channel, args.forget))
 
 
 def default_state_file(url: str) -> Path:
@@ -144,13 +152,21 @@ class Listener:
         self._command = command
         self._said: dict[str, str] = {}
 
-    async def listen(self, channels: list[str]) -> int:
+    async def listen(self, channels: list[str], forgotten: Sequence[str] = ()) -> int:
         """Listen on these channels and the remembered ones until going on is useless; return the exit code.
 
+        Args:
+            channels: are added.
+            forgotten: are given up; without any other channel that is all.
+
         Raises:
-            ConfigError: the state can't be used.
+            ConfigError: the state can't be used, or has none of a forgotten name.
         """
         async with self._agent:
+            await self._forget(forgotten)
+            if forgotten and not channels and not self._agent.channels:
+                await self._wait_connected()
+                return 0
             # Added, never taken away: no run takes an endpoint from another.
             if not channels and not self._agent.channels:
                 channels = [str(uuid.uuid4())]
@@ -162,6 +178,18 @@ class Listener:
                 for task in work:
                     task.cancel()
                 await asyncio.wait(work)
+
+    async def _forget(self, channels: Sequence[str]) -> None:
+        for channel in channels:
+            if channel not in self._agent.channels:
+                raise ConfigError(f"--forget: no channel {channel[:100]!r} is remembered")
+        for channel in channels:
+            await self._agent.unregister(channel)
+
+    async def _wait_connected(self) -> None:
+        status = self._agent.status
+        while not status.is_connected:
+            status = await self._agent.wait_status(status)
 
     async def _register(self, channel: str) -> int | None:
         try:
@@ -184,9 +212,7 @@ class Listener:
             status = await self._agent.wait_status(status)
 
     async def _read(self) -> int:
-        status = self._agent.status
-        while not status.is_connected:
-            status = await self._agent.wait_status(status)
+        await self._wait_connected()
         for channel in self._agent.channels.values():
             if channel.endpoint:
                 self._say_endpoint(channel.name, channel.endpoint)

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -155,6 +155,15 @@ def test_channels_are_added(agent: type[FakeAgent], path: Path) -> None:
     assert list(agent.made[0].channels) == ["a"]
 
 
+def test_unknown_channel_is_not_forgotten(
+    agent: type[FakeAgent], path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelled name is told, and nothing else is given up."""
+    remember(path, a=ENDPOINT)
+    assert main(["listen", "--state", str(path), "--forget", "a", "--forget", "b"]) == 2
+    assert capsys.readouterr().err == "roskva: --forget: no channel 'b' is remembered\n"
+
+
 def test_default_channel_is_one_uuid(agent: type[FakeAgent], path: Path) -> None:
     """Without any channel there is one with a random name; with a remembered one there is not."""
     main(["listen", "--state", str(path)])
@@ -259,7 +268,7 @@ def test_other_servers_state_is_code_2(path: Path, agent: type[FakeAgent]) -> No
 def test_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, agent: type[FakeAgent], path: Path) -> None:
     """Ctrl-C ends the command without a trace."""
 
-    async def interrupt(self: listen.Listener, channels: list[str]) -> int:
+    async def interrupt(self: listen.Listener, *channels: Sequence[str]) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(listen.Listener, "listen", interrupt)
@@ -269,7 +278,7 @@ def test_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, agent: type[Fake
 def test_arguments_have_defaults() -> None:
     """The bare command talks to a server on this machine."""
     args = make_parser().parse_args(["listen"])
-    expected = argparse.Namespace(url=URL, channel=[], state=None, command=None, json=False, func=listen.run)
+    expected = argparse.Namespace(url=URL, channel=[], state=None, forget=[], command=None, json=False, func=listen.run)
     assert args == expected
 
 
