@@ -1,11 +1,16 @@
 """The README is run as a newcomer would."""
 
+import ast
+import asyncio
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from tests.kit.lines import lines_of
+import roskva
+from tests.kit.lines import PATIENCE, lines_of
+from tests.kit.node import Server, on_a_node
 from tests.kit.ports import free_port
 
 README = Path("README.md").read_text(encoding="utf-8")
@@ -41,6 +46,33 @@ def test_the_start_works_as_written(tmp_path: Path) -> None:
         server.wait_for("listening")
         with lines_of(listen, env) as agent:
             agent.wait_for("update news 2")
+
+
+@on_a_node()
+async def test_the_library_works_as_written(server: Server, tmp_path: Path) -> None:
+    """The README's Python, both halves as they stand: the agent fetches at first, and again when it is published."""
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = block.replace("ws://127.0.0.1:8080/", server.url).replace("agent.state", str(tmp_path / "agent.state"))
+    listening, publishing = block.split("\n\n")
+    fetched: asyncio.Queue[object] = asyncio.Queue()
+
+    async def fetch_the_news() -> None:
+        fetched.put_nowait(names["version"])
+
+    names: dict[str, Any] = {"roskva": roskva, "fetch_the_news": fetch_the_news}
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        agent = group.create_task(run_lines(listening, names))
+        assert await fetched.get() is None
+        names["endpoint"] = names["channel"].endpoint
+        await run_lines(publishing, names)
+        assert await fetched.get() == 1
+        agent.cancel()
+    assert (tmp_path / "agent.state").exists()
+
+
+async def run_lines(text: str, names: dict[str, Any]) -> None:
+    """Run lines of Python as ``python -m asyncio`` does."""
+    await eval(compile(text, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
 
 
 def server_pid(admin_port: int) -> int:
