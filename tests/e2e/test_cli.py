@@ -302,7 +302,7 @@ def test_demo_stays_until_interrupted() -> None:
         assert put(endpoint, "10")[0] == 4
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_demo_ends_its_server(number: signal.Signals) -> None:
     """A demo that is ended in the middle ends its server."""
     with contextlib.closing(Command("demo")) as demo:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import http.client
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from roskva.cli.ending import end_as_on_interrupt
 from roskva.cli.flags import Subparsers
 from roskva.client.agent import Agent
 from roskva.client.events import Update
@@ -48,10 +48,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DemoError: something did not happen.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            # As Ctrl-C: dying on the spot would leave the server behind.
-            signal.signal(number, signal.default_int_handler)
+    end_as_on_interrupt()
     with tempfile.TemporaryDirectory(prefix="roskva-demo-") as folder, _serving(Path(folder)) as server:
         story = Story(server)
         try:

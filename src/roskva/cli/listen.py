@@ -5,13 +5,13 @@ import asyncio
 import json
 import logging
 import re
-import signal
 import sys
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from roskva.cli.ending import end_as_on_interrupt
 from roskva.cli.flags import Subparsers
 from roskva.cli.reactions import Reactions
 from roskva.client.agent import Agent
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     if args.command is not None:
-        _end_in_order()
+        end_as_on_interrupt()
     listener = Listener(agent, _print_json if args.json else _print_words, args.command)
     return asyncio.run(listener.listen(args.channel, args.forget))
 
@@ -114,20 +114,6 @@ def default_state_file(url: str) -> Path:
     where = f"{parts.scheme}-{parts.hostname}-{parts.port or ''}{parts.path}"  # a password in it stays out
     name = re.sub(r"[^A-Za-z0-9.]+", "-", where).strip("-")
     return Path.home() / ".local" / "state" / "roskva" / f"{name[:200]}.json"
-
-
-def _end_in_order() -> None:
-    """End on SIGTERM and SIGHUP as on Ctrl-C: dying on the spot would leave commands behind."""
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-
-    def end(*_: object) -> None:
-        # A terminal that closes sends several.
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in numbers:
-        signal.signal(number, end)
 
 
 def _normalise(url: str) -> str:

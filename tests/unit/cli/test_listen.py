@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -97,7 +97,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def restored_signals() -> Iterator[None]:
     """Begin with the defaults, and leave what was there."""
-    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -219,24 +221,32 @@ def test_empty_command_is_code_2(path: Path, command: str, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("interrupt", [signal.default_int_handler, signal.SIG_IGN])
 def test_signal_lets_the_commands_be_ended(
     agent: type[FakeAgent],
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
     restored_signals: None,
     number: signal.Signals,
+    interrupt: Any,
 ) -> None:
-    """With commands, SIGTERM and SIGHUP end as Ctrl-C does; a second one, as a shell's, cuts nothing short."""
+    """With commands, SIGTERM and SIGHUP end as Ctrl-C does; a second one, as a shell's, cuts nothing short.
+
+    Also where Ctrl-C is ignored, as in what a script runs in the background.
+    """
     ended: list[signal.Signals] = []
 
     async def end(self: Reactions) -> None:
         try:
             signal.raise_signal(number)
+            await asyncio.Event().wait()
         finally:
             for again in (number, signal.SIGHUP, signal.SIGTERM):
                 signal.raise_signal(again)
+                await asyncio.sleep(0)
             ended.append(number)
 
+    signal.signal(signal.SIGINT, interrupt)
     monkeypatch.setattr(Reactions, "run", end)
     assert main(["listen", "--state", str(path), "--exec", "true"]) == 130
     assert ended == [number]
