@@ -26,7 +26,7 @@ from roskva.types import Ack, Place, Uaid, Update
 from tests.kit.certificate import make_certificate
 from tests.kit.ports import free_port
 from tests.kit.slots import Move
-from tests.kit.valkey import ValkeyCluster, ValkeyProcess, running, running_with_replica
+from tests.kit.valkey import ValkeyCluster, ValkeyProcess, running, running_cluster, running_with_replica
 from tests.stores._helpers import AGENT, CHANNEL, HERE, run
 
 LIMIT = 2000
@@ -244,6 +244,34 @@ def test_promoted_replica_is_followed() -> None:
 
     with running_with_replica() as (primary, replica):
         run(main(primary, replica))
+
+
+def count_openings(store: ValkeyStore) -> int:
+    """Sum how often breakers opened, as a node does."""
+    return sum(breaker.opened for breaker in store.breakers)
+
+
+def test_breaker_of_a_dead_primary_goes_with_it() -> None:
+    """After a failover no breaker is open, nothing is kept of the dead primary, and its openings still count."""
+
+    async def main(cluster: ValkeyCluster) -> None:
+        async with opened(cluster.deployment) as store:
+            await settle_in(store)
+            await store.check()
+            dead = cluster.primary_of(agent_key(AGENT))
+            dead.kill()
+            while all(breaker.is_closed for breaker in store.breakers):
+                with contextlib.suppress(StoreError):
+                    await store.advance(AGENT, CHANNEL, 1)
+            openings = count_openings(store)
+            await wait_served(store)
+            await store.check()
+            assert [breaker.is_closed for breaker in store.breakers] == [True] * 3
+            assert count_openings(store) >= openings > 0
+            assert dead.address not in store._lanes
+
+    with running_cluster(node_timeout_ms=3000) as cluster:
+        run(main(cluster))
 
 
 def test_password_is_used() -> None:

@@ -57,7 +57,10 @@ class Store(Protocol):
 
     @property
     def breakers(self) -> Sequence[Breaker]:
-        """One for each part that can fail alone (a file, a shard), to be looked at; none if nothing can."""
+        """One for each part that can fail alone (a file, a shard), to be looked at; none if nothing can.
+
+        A part that is no more has none, but the sum of ``opened`` doesn't fall.
+        """
         ...
 
     def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Place | None]:

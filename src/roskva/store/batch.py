@@ -68,6 +68,11 @@ class Batch(Generic[Call]):
         self._flushing: asyncio.TimerHandle | None = None  # set while all that wait was deferred
         self._idle: asyncio.Future[None] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no call waits, and no commit is under way, be it a stuck one."""
+        return not self._calls and not self._under_way
+
     def submit(self, call: Call) -> asyncio.Future[Any]:
         """Take a call along with the next commit; the future gets the backend's result.
 

@@ -79,8 +79,11 @@ class ValkeyStore:
 
     @property
     def breakers(self) -> Sequence[Breaker]:
-        """See ``Store.breakers``: one for each primary that was asked."""
-        return [lane.breaker for lane in self._lanes.values()]
+        """See ``Store.breakers``: one for each primary that was asked, and is one still."""
+        serving = [lane for address, lane in self._lanes.items() if address in self._cluster.primaries]
+        if serving:
+            self._let_go(serving[0])
+        return [lane.breaker for lane in serving or self._lanes.values()]
 
     def enroll(self, uaid: Uaid, place: Place, wakeup: bytes | None = None) -> Awaitable[Place | None]:
         """See ``Store.enroll``."""
@@ -176,6 +179,16 @@ class ValkeyStore:
                 on_later_epoch=self._catch_up,
             )
         return lane
+
+    def _let_go(self, heir: Lane) -> None:
+        """Let idle lanes go that lead to no primary any more."""
+        for address, lane in list(self._lanes.items()):
+            if address not in self._cluster.primaries:
+                # How often breakers opened is looked at as a sum, which must not fall.
+                heir.breaker.opened += lane.breaker.opened
+                lane.breaker.opened = 0
+                if lane.is_idle:
+                    del self._lanes[address]
 
     def _moment(self) -> tuple[int, str]:
         return self._epoch.number, "" if self._clock is None else str(int(self._clock()))

@@ -5,7 +5,7 @@ What travels on the connections is not known here. The courier may use the same 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,7 +74,7 @@ class Cluster:
         return cluster
 
     @property
-    def primaries(self) -> Iterable[Address]:
+    def primaries(self) -> Collection[Address]:
         """All who serve slots."""
         return self._seen.replicas.keys()
 

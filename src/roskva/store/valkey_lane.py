@@ -114,6 +114,11 @@ class Lane:
         self.submit = self._batch.submit
         self.defer = self._batch.defer
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no call waits for an answer."""
+        return self._batch.is_idle
+
     async def aclose(self) -> None:
         """Refuse further calls and wait until those begun were answered, or failed by the deadline."""
         await self._batch.aclose()
