@@ -26,7 +26,15 @@ from roskva.types import Ack, Place, Uaid, Update
 from tests.kit.certificate import make_certificate
 from tests.kit.ports import free_port
 from tests.kit.slots import Move
-from tests.kit.valkey import ValkeyCluster, ValkeyProcess, running, running_cluster, running_with_replica
+from tests.kit.valkey import (
+    ValkeyCluster,
+    ValkeyProcess,
+    free_port,
+    running,
+    running_cluster,
+    running_with_replica,
+    wait_until,
+)
 from tests.stores._helpers import AGENT, CHANNEL, HERE, run
 
 LIMIT = 2000
@@ -176,6 +184,22 @@ def test_lost_replica_is_not_waited_for_when_none_was_demanded() -> None:
 
     with running_with_replica() as (primary, replica):
         run(main(primary, replica))
+
+
+def test_replica_that_synchronises_is_not_waited_for() -> None:
+    """A replica that doesn't follow yet can't have what is written, and what it can't have is accepted without it."""
+
+    async def main(primary: ValkeyProcess) -> None:
+        async with opened(primary.deployment) as store:
+            await settle_in(store)
+
+    # It goes on waiting for others to synchronise with.
+    with (
+        running("--repl-diskless-sync-delay", "3600") as primary,
+        running("--replicaof", "127.0.0.1", str(primary.address.port)),
+    ):
+        wait_until(lambda: "state=wait_bgsave" in primary.info("replication").get("slave0", ""))
+        run(main(primary))
 
 
 def test_restart_is_survived() -> None:

@@ -68,12 +68,31 @@ def test_cluster_without_slots_is_an_error(reply: object) -> None:
         read_cluster(reply, ASKED)
 
 
-def test_primary_and_replica_are_told_apart() -> None:
-    """Without a cluster a primary tells how many replicas it has, and a replica is none."""
-    told = read_standalone(b"# Replication\r\nrole:master\r\nconnected_slaves:2\r\n", ASKED)
+INFO = """# Replication\r
+role:master\r
+connected_slaves:4\r
+slave0:ip=127.0.0.1,port=47943,state=online,offset=14,lag=0,type=replica\r
+slave1:ip=127.0.0.1,port=37005,state=wait_bgsave,offset=0,lag=0,type=replica\r
+slave2:ip=127.0.0.1,port=37006,state=send_bulk,offset=0,lag=0,type=replica\r
+slave3:ip=127.0.0.1,port=37007,state=online,offset=14,lag=1,type=replica\r
+replicas_waiting_psync:0\r
+master_failover_state:no-failover\r
+master_replid:b87d31e672c177f179fbc2e6481e706fb69a4866\r
+master_repl_offset:14\r
+"""
+
+
+@pytest.mark.parametrize("text", [INFO, INFO.encode()], ids=["text", "bytes"])
+def test_replicas_that_follow_are_counted(text: str | bytes) -> None:
+    """Without a cluster a primary serves all, and those of its replicas count that don't synchronise still."""
+    told = read_standalone(text, ASKED)
     assert told is not None
     assert told.replicas == {ASKED: 2}
     assert set(told.owners) == {ASKED}
+
+
+def test_replica_is_no_primary() -> None:
+    """A replica serves nothing, and who can't tell is no help."""
     assert read_standalone(b"# Replication\r\nrole:slave\r\nmaster_host:one\r\n", ASKED) is None
     with pytest.raises(StoreError):
         read_standalone(Refusal("NOPERM no"), ASKED)

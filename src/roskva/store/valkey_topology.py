@@ -16,7 +16,7 @@ SLOTS = 16_384
 class Topology(NamedTuple):
     """Who serves what; without a cluster, one primary serves all.
 
-    ``owners`` is by slot; ``replicas`` counts those of each primary that are not known as failed.
+    ``owners`` is by slot; ``replicas`` counts those of each primary known neither as failed nor as still synchronising.
     """
 
     owners: list[Address]
@@ -74,7 +74,9 @@ def read_standalone(reply: Reply, asked: Address) -> Topology | None:
     facts = dict(line.partition(":")[::2] for line in text.splitlines())
     if facts.get("role") != "master":
         return None
-    return Topology([asked] * SLOTS, {asked: int(facts["connected_slaves"])})
+    # "connected_slaves" are also those that still synchronise: WAIT would wait for them in vain.
+    count = sum("state=online" in fact.split(",") for name, fact in facts.items() if name.startswith("slave"))
+    return Topology([asked] * SLOTS, {asked: count})
 
 
 def read_address(host: bytes | str | None, port: int, asked: Address) -> Address:
