@@ -18,8 +18,9 @@ from roskva.store.base import Registration
 from roskva.store.open import read_valkey_url
 from roskva.store.valkey import ValkeyStore
 from roskva.store.valkey_calls import agent_key
-from roskva.store.valkey_cluster import Deployment
+from roskva.store.valkey_cluster import Cluster, Deployment
 from roskva.store.valkey_connection import Access, Address
+from roskva.store.valkey_pubsub import publish
 from roskva.store.valkey_topology import slot_of
 from roskva.testing import check_store
 from roskva.types import Ack, Place, Uaid, Update
@@ -404,6 +405,23 @@ def test_documented_rights_suffice() -> None:
         run(main(primary))
         # Also what nobody takes ill.
         assert primary.ask("ACL", "LOG") == []
+
+
+def test_functions_that_cannot_be_loaded_are_told_so() -> None:
+    """Who may not load the functions reads that, by the store and by the bus, and nothing of what came of it."""
+    rights = [right for right in read_rights() if right != "+function|load"]
+
+    async def main(server: ValkeyProcess) -> None:
+        deployment = Deployment((server.address,), Access("roskva", "s3cret"))
+        with pytest.raises(StoreError, match=r"refuses: NOPERM .*'function\|load'"):
+            await ValkeyStore.open(deployment, timeout=TIMEOUT)
+        async with contextlib.aclosing(await Cluster.open(deployment, timeout=TIMEOUT)) as cluster:
+            with pytest.raises(StoreError, match=r"refuses: NOPERM .*'function\|load'"):
+                await publish(cluster, b"roskva:there", [b"a"])
+
+    with running() as server:
+        server.ask("ACL", "SETUSER", "roskva", "on", ">s3cret", "resetchannels", *rights)
+        run(main(server))
 
 
 def test_nobody_there_is_an_error() -> None:

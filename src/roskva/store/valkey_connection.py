@@ -61,6 +61,11 @@ class Refusal(Exception):  # noqa: N818  (a value among replies, never raised)
         """Tell whether our functions must be loaded first."""
         return "Function not found" in str(self)
 
+    @property
+    def has_functions(self) -> bool:
+        """Tell whether our functions are loaded already: another node was faster."""
+        return "already exists" in str(self)
+
 
 class _Asked:
     __slots__ = ("count", "due_at", "future", "replies")

@@ -197,7 +197,11 @@ class Lane:
         try:
             connection = await self._cluster.connection(target)
             if any(group.refusal is not None and group.refusal.wants_functions for group in groups):
-                await self._load(connection)
+                (loaded,) = await connection.ask([self._functions.load])
+                if isinstance(loaded, Refusal) and not loaded.has_functions:
+                    for group in groups:
+                        group.refusal = loaded
+                    return groups
             commands, wanted = self._spell(commit, groups, connection)
             replies = await connection.ask(commands)
         except StoreError as error:
@@ -206,10 +210,6 @@ class Lane:
                 commit.fail(group, error)
             return []
         return self._read(commit, groups, wanted, replies)
-
-    async def _load(self, connection: Connection) -> None:
-        # Another node may have been faster: "already exists" is as good.
-        await connection.ask([self._functions.load])
 
     def _follow(self, commit: _Commit, refused: list[_Group]) -> list[_Group]:
         """Note what the refusals say; returns the groups to ask for again, the others get an error."""

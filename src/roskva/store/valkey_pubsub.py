@@ -125,10 +125,13 @@ async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -
         (reply,) = await connection.ask([functions.tell(channel, messages, connection.on_its_clock(ends_at))])
         refusal = reply if isinstance(reply, Refusal) else None
         if refusal is not None and refusal.wants_functions:
-            await connection.ask([functions.load])
-        elif refusal is None and all(reply):
+            (loaded,) = await connection.ask([functions.load])
+            if not isinstance(loaded, Refusal) or loaded.has_functions:
+                continue
+            refusal = loaded
+        if refusal is None and all(reply):
             return list(reply)
-        elif not await cluster.serves(target, channel):
+        if not await cluster.serves(target, channel):
             target = cluster.owner(channel)
         elif refusal is None:
             return list(reply)
