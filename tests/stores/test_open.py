@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from roskva.errors import ConfigError, StoreError
 from roskva.store.base import FIRST_EPOCH
@@ -84,15 +85,25 @@ def test_sqlite_url_is_read(url: str, path: Path, synchronous: Synchronous) -> N
         ("valkey://host/first", "write valkey://"),
         ("valkey://host/-1", "write valkey://"),
         ("valkey://[::1", "write valkey://"),
+        ("valkey://one[::1]", "write valkey://"),
+        ("valkey://[::1]2", "write valkey://"),
+        ("valkey:host", "write valkey://"),
         ("valkey://s3cret@host", "write USER:PASSWORD@ or :PASSWORD@"),
-        ("valkey://:s3cr#et@host", "write valkey://"),
+        ("valkey://:s3cr#et@host", "write valkey://.*%2F for /"),
+        ("valkey://:s3cr/et@host", "write valkey://.*%2F for /"),
+        ("valkey://:s3cr?et@host", "write valkey://.*%2F for /"),
+        ("valkey://user:1/s3cr@host", "write valkey://.*%2F for /"),
+        ("valkey://user:1?s3cr@host", "write valkey://.*%2F for /"),
+        ("valkey://user:1?s3cr=1@host", "write valkey://.*%2F for /"),
         ("valkey://host#1", "%23 for #"),
         ("valkey://host?replicas=many", "write a number"),
         ("valkey://host?replicas=-1", "write a number"),
         ("valkey://host?replica=1", "known are replicas"),
         ("valkey://host?ca=ca.pem", "with valkeys://"),
         ("valkeys://host?ca=missing.pem", "ca, cert, key: .*No such file"),
+        ("valkeys://host?key=missing.pem", "option key: needs cert"),
         ("walkey://user:s3cret@host", "'walkey://…@host': known are"),
+        ("walkey:user:s3cret@host", "'walkey://…@host': known are"),
     ],
 )
 def test_wrong_url_is_refused_readably(url: str, reason: str, tmp_path: Path) -> None:
@@ -112,6 +123,7 @@ def test_wrong_url_is_refused_readably(url: str, reason: str, tmp_path: Path) ->
         ("redis://host:1", [("host", 1)], None),
         ("valkey://one:1,two:2,[::1]:3?replicas=2", [("one", 1), ("two", 2), ("::1", 3)], 2),
         ("valkey://host:1/?replicas=0", [("host", 1)], 0),
+        ("valkey://:a[b@one,[::1]", [("one", 6379), ("::1", 6379)], None),
     ],
 )
 def test_valkey_url_is_read(url: str, seeds: list[tuple[str, int]], replicas: int | None) -> None:
@@ -131,6 +143,18 @@ def test_valkey_url_tells_how_to_enter(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     url = f"valkeys://host?ca={certificate.cert}&cert={certificate.cert}&key={certificate.key}"
     assert read_valkey_url(url).access.tls is not None
+
+
+def test_encrypted_key_is_refused(tmp_path: Path) -> None:
+    """A key with a passphrase is an error, and nobody is asked for it on the terminal."""
+    certificate = make_certificate(tmp_path)
+    key = serialization.load_pem_private_key(certificate.key.read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"s3cret")
+    certificate.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    )
+    with pytest.raises(ConfigError, match=r"option key: .*key\.pem has a passphrase"):
+        check_url(f"valkeys://host?cert={certificate.cert}&key={certificate.key}")
 
 
 def test_valkey_is_opened(valkey: ValkeyProcess, tmp_path: Path) -> None:

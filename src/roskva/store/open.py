@@ -1,10 +1,12 @@
 """Own the way from a store URL to a store; a backend's own settings are read here alone."""
 
 import contextlib
+import re
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from roskva.errors import ConfigError, StoreError
 from roskva.store.base import Store
@@ -19,7 +21,15 @@ VALKEY_PORT: Final = 6379
 
 _KNOWN: Final = "known are sqlite:///FILE, valkey://HOST:PORT and memory:"
 _VALKEY_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
-_VALKEY_FORM: Final = "write valkey://[USER:PASSWORD@]HOST[:PORT][,HOST…][/DB][?replicas=N], valkeys:// for TLS"
+_VALKEY_FORM: Final = (
+    "store valkey://…: write valkey://[USER:PASSWORD@]HOST[:PORT][,HOST…][/DB][?replicas=N], valkeys:// for TLS; "
+    "in a password or an option %2F for /, %3F for ?, %23 for #, %40 for @"
+)
+# Not the standard library's reader of URLs: what it takes for a host depends on its release, and it takes one.
+_VALKEY_URL: Final = re.compile(
+    r"\w+://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^/?#@]*)(?:/(?P<database>[0-9]{0,9}))?(?:\?(?P<query>[^#@]*))?"
+)
+_VALKEY_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
 class SqliteUrl(NamedTuple):
@@ -132,24 +142,21 @@ def read_valkey_url(url: str) -> Deployment:
     Raises:
         ConfigError: it can't be read; the message never holds the password.
     """
-    try:
-        parts = urlsplit(url)
-        login, at, hosts = parts.netloc.rpartition("@")
-        seeds = tuple(_read_address(host) for host in hosts.split(","))
-        database = int(parts.path.removeprefix("/") or 0)
-    except ValueError:
-        raise ConfigError(f"store valkey://…: {_VALKEY_FORM}") from None
-    if parts.fragment or database < 0:
-        raise ConfigError(f"store valkey://…: {_VALKEY_FORM}; %23 for #")
-    username, colon, password = login.partition(":")
-    if at and not (colon and password):
+    parts = _VALKEY_URL.fullmatch(url)
+    if parts is None:
+        raise ConfigError(_VALKEY_FORM)
+    seeds = tuple(_read_address(host) for host in parts["hosts"].split(","))
+    username, colon, password = (parts["login"] or "").partition(":")
+    if parts["login"] is not None and not (colon and password):
         raise ConfigError("store valkey://…: write USER:PASSWORD@ or :PASSWORD@ before the host")
-    options = _read_valkey_options(parts)
+    is_tls = _scheme(url) in ("valkeys", "rediss")
+    known = ("replicas", "ca", "cert", "key") if is_tls else ("replicas",)
+    options = _read_valkey_options(parts["query"] or "", known)
     replicas = options.pop("replicas", None)
     if replicas is not None and not (replicas.isascii() and replicas.isdigit()):
         raise ConfigError(f"store option replicas={replicas!r}: write a number")
-    tls = _make_tls(options) if parts.scheme in ("valkeys", "rediss") else None
-    access = Access(unquote(username), unquote(password), database, tls)
+    tls = _make_tls(options) if is_tls else None
+    access = Access(unquote(username), unquote(password), int(parts["database"] or 0), tls)
     return Deployment(seeds, access, None if replicas is None else int(replicas))
 
 
@@ -158,21 +165,20 @@ def _scheme(url: str) -> str:
 
 
 def _without_login(url: str) -> str:
-    login, at, rest = url.rpartition("@")
-    return f"{login.partition('//')[0]}//…@{rest}" if at else url
+    _, at, rest = url.rpartition("@")
+    return f"{_scheme(url)}://…@{rest}" if at else url
 
 
 def _read_address(text: str) -> Address:
-    # The standard library's reader of hosts and ports takes one of each.
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname:
-        raise ValueError("no host")
-    return Address(parts.hostname, VALKEY_PORT if parts.port is None else parts.port)
+    parts = _VALKEY_HOST.fullmatch(text)
+    port = VALKEY_PORT if parts is None or parts["port"] is None else int(parts["port"])
+    if parts is None or port > 65535:
+        raise ConfigError(_VALKEY_FORM)
+    return Address((parts["v6"] or parts["name"]).lower(), port)
 
 
-def _read_valkey_options(parts: SplitResult) -> dict[str, str]:
-    known = ("replicas", "ca", "cert", "key") if parts.scheme in ("valkeys", "rediss") else ("replicas",)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+def _read_valkey_options(query: str, known: Sequence[str]) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
     for option in options:
         if option not in known:
             raise ConfigError(f"store option {option!r}: known are {', '.join(known)} (ca, cert, key: with valkeys://)")
@@ -180,10 +186,18 @@ def _read_valkey_options(parts: SplitResult) -> dict[str, str]:
 
 
 def _make_tls(options: dict[str, str]) -> ssl.SSLContext:
+    cert, key = options.get("cert"), options.get("key")
+    if key is not None and cert is None:
+        raise ConfigError("store option key: needs cert")
+
+    def refuse() -> str:
+        # Else it would be asked for on the terminal.
+        raise ConfigError(f"store option key: {key or cert} has a passphrase; name a file without one")
+
     try:
         context = ssl.create_default_context(cafile=options.get("ca"))
-        if "cert" in options:
-            context.load_cert_chain(options["cert"], options.get("key"))
+        if cert is not None:
+            context.load_cert_chain(cert, key, refuse)
     except OSError as error:
         raise ConfigError(f"store options ca, cert, key: {error}") from error
     return context
