@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from roskva.errors import StoreError
 from roskva.store.valkey_cluster import Cluster
-from roskva.store.valkey_connection import Address
+from roskva.store.valkey_connection import Address, Connection, Reply
 from roskva.store.valkey_pubsub import publish, subscribe
 from roskva.store.valkey_topology import slot_of
 from tests.kit.slots import Move
-from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, running
+from tests.kit.valkey import Servers, ValkeyCluster, ValkeyProcess, running, wait_until
 from tests.stores._helpers import run
 
 CHANNEL = b"r:node:{ab12}"
@@ -67,6 +67,30 @@ def test_moved_channel_is_lost_and_found(valkey_cluster: ValkeyCluster) -> None:
                 assert await publish(one, CHANNEL, [b"b"]) == [1]
                 assert [await heard.get(), await heard.get()] == [b"a", b"b"]
                 again.close()
+
+    run(main())
+
+
+def test_a_channel_that_moves_at_once_is_no_way(valkey_cluster: ValkeyCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subscription that the server ends before its confirmation was read isn't taken for one."""
+    owner = valkey_cluster.primary_of(CHANNEL)
+    ask = Connection.ask
+
+    def end_at_once(connection: Connection, commands: Sequence[bytes]) -> asyncio.Future[list[Reply]]:
+        replies = ask(connection, commands)
+        if b"SSUBSCRIBE" in commands[0]:
+            wait_until(lambda: owner.ask("PUBSUB", "SHARDNUMSUB", CHANNEL) == [CHANNEL, 1])
+            owner.ask("CLUSTER", "SETSLOT", slot_of(CHANNEL), "NODE", owner.ask("CLUSTER", "MYID"))
+            assert owner.ask("PUBSUB", "SHARDNUMSUB", CHANNEL) == [CHANNEL, 0]
+        return replies
+
+    async def main() -> None:
+        async with opened(valkey_cluster) as cluster:
+            with monkeypatch.context() as hasty:
+                hasty.setattr(Connection, "ask", end_at_once)
+                with pytest.raises(StoreError, match="the slot has moved"):
+                    await subscribe(cluster, CHANNEL, lambda message: None, lambda: None)
+            (await subscribe(cluster, CHANNEL, lambda message: None, lambda: None)).close()
 
     run(main())
 

@@ -25,6 +25,7 @@ class Subscription:
         self._on_lost = on_lost
         self._channel = b""
         self._connection: Connection | None = None
+        self._has_moved = False
 
     def close(self) -> None:
         """Hear no more; ``on_lost`` isn't told."""
@@ -52,8 +53,9 @@ class Subscription:
         """Subscribe at one server; returns its refusal, if it refuses.
 
         Raises:
-            StoreError: it can't be reached.
+            StoreError: it can't be reached, or serves the channel no more.
         """
+        self._has_moved = False
         connection = await cluster.connection_apart(target, on_push=self._take, on_lost=self._lose)
         try:
             (reply,) = await connection.ask([pack("SSUBSCRIBE", channel)])
@@ -63,6 +65,10 @@ class Subscription:
         if isinstance(reply, Refusal):
             connection.abort("it refuses")
             return reply
+        # Word of it may have come together with the confirmation.
+        if self._has_moved or not connection.is_open:
+            connection.abort("the slot has moved")
+            raise StoreError(f"{target}: the slot has moved")
         self._channel, self._connection = channel, connection
         return None
 
@@ -70,9 +76,11 @@ class Subscription:
         match push:
             case [b"smessage", _, message]:
                 self._on_message(message)
-            case [b"sunsubscribe", *_] if self._connection is not None:
-                # Nobody asked for it: the slot has moved.
-                self._connection.abort("the slot has moved")
+            case [b"sunsubscribe", *_]:
+                # Nobody asked for it.
+                self._has_moved = True
+                if self._connection is not None:
+                    self._connection.abort("the slot has moved")
 
     def _lose(self, connection: Connection) -> None:
         if connection is self._connection:
