@@ -30,7 +30,6 @@ from tests.kit.slots import Move
 from tests.kit.valkey import (
     ValkeyCluster,
     ValkeyProcess,
-    free_port,
     running,
     running_cluster,
     running_with_replica,
