@@ -140,9 +140,6 @@ def test_a_clock_that_was_set_costs_a_connection() -> None:
     with running() as primary:
         run(main(primary))
 
-    with running() as primary:
-        run(main(primary))
-
 
 def test_repeat_by_another_node_waits_too() -> None:
     """A version that is stored already, but on no replica, isn't accepted from another connection either."""
