@@ -1,5 +1,6 @@
 """Servers that answer a PUT wrongly, or store it so (docs/protocol.md §7 and §7.1)."""
 
+import asyncio
 import time
 
 from tests.conformance.saboteur import Saboteur
@@ -31,6 +32,39 @@ class AnswersDelivered(Saboteur):
 
     publishing = _AlwaysDelivered
     fails = frozenset({"put.7-stored-for-later"})
+
+
+class _StoringLater(Publishing):
+    def publish(self, uaid: str, channel_id: str, version: int | None) -> Response:
+        if self.server.memory.find_for_put(uaid, channel_id) is None:
+            return self.answer_gone()
+        asyncio.get_running_loop().call_later(0.2, self.store_and_tell, uaid, channel_id, version)
+        return self.accept(200 if uaid in self.server.seats else 202)
+
+    def store_and_tell(self, uaid: str, channel_id: str, version: int | None) -> None:
+        if self.server.memory.find_for_put(uaid, channel_id) is not None:
+            super().publish(uaid, channel_id, version)
+
+
+class AnswersBeforeItStores(Saboteur):
+    """A PUT is answered at once, and stored a moment later."""
+
+    publishing = _StoringLater
+    fails = frozenset(
+        {
+            "abuse.11-updates-of-a-slow-reader",
+            "ack.8-one-update-a-message",
+            "ack.8-whole-notification",
+            "delivery.8-many-channels",
+            "delivery.8-newest-after-a-pause",
+            "delivery.8-one-update-a-channel",
+            "hello.3-everything-pending-in-one",
+            "put.7-known-at-once-to-the-next-connection",
+            "put.7-stored-version-never-falls",
+            "races.1-connection-breaks-before-the-ack",
+            "races.3-put-between-two-connections",
+        }
+    )
 
 
 class _Rising(Publishing):
