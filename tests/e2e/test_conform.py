@@ -1,10 +1,11 @@
-"""``roskva conform`` as anyone runs it, and what it says of our own server: a process on SQLite."""
+"""``roskva conform`` as anyone runs it, and what it says of our own server: a process on SQLite or Valkey."""
 
 import asyncio
 import contextlib
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -15,9 +16,12 @@ from roskva.conformance.cases import load_cases
 from tests.conformance.saboteurs.module import RefusesMalformedUaids
 from tests.kit.certificate import make_certificate
 from tests.kit.process import ROSKVA, serving
-from tests.kit.valkey import running_cluster
+from tests.kit.valkey import running, running_cluster
 
 PATIENCE = 110.0
+
+FAST_PART = 60.0
+"""Seconds that docs/conformance.md promises for all fast cases against a server on the same machine."""
 
 HASTE = tuple(f"--{name}={seconds}" for name, seconds in (
     ("hello-timeout", 1), ("ping-interval", 1), ("pong-timeout", 1), ("resend-interval", 1),
@@ -40,6 +44,16 @@ def read_section(heading: str) -> str:
     return text.partition(f"{heading}\n")[2].partition("\n## ")[0]
 
 
+@pytest.fixture(params=["sqlite", "valkey"])
+def store(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """What makes a server keep its agents there: the embedded store, or a Valkey of its own."""
+    if request.param == "sqlite":
+        yield ()
+        return
+    with running() as valkey:
+        yield "--store", f"valkey://{valkey.address}"
+
+
 def passed_of(path: Path) -> dict[str, Any]:
     """Return the report, of which each case must have passed."""
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -53,12 +67,15 @@ def outcomes_of(path: Path) -> dict[str, str]:
     return {case["id"]: case["outcome"] for case in report["cases"]}
 
 
-def test_our_server_passes_every_fast_case(tmp_path: Path) -> None:
-    """With its defaults, on SQLite, with no exception."""
-    with serving(tmp_path / "data") as server:
+def test_our_server_passes_every_fast_case(tmp_path: Path, store: tuple[str, ...]) -> None:
+    """With its defaults, on each store, with no exception, and in less than a minute."""
+    with serving(tmp_path / "data", *store) as server:
         conform = Conform(server.url, "--json", str(tmp_path / "report.json"))
     assert conform.code == 0, conform.told
-    assert len(passed_of(tmp_path / "report.json")["cases"]) == sum(not case.slow for case in load_cases())
+    report = passed_of(tmp_path / "report.json")
+    assert [case["id"] for case in report["cases"]] == [case.id for case in load_cases() if not case.slow]
+    assert report["seconds"] < FAST_PART
+    assert conform.told.splitlines()[-1].endswith(f"tried, in {report['seconds']:.1f} s")
 
 
 def test_three_nodes_pass_as_one(tmp_path: Path) -> None:
@@ -80,13 +97,13 @@ def test_three_nodes_pass_as_one(tmp_path: Path) -> None:
     assert excepted == {"hello.3-older-without-channels"}
 
 
-def test_our_server_passes_every_slow_case(tmp_path: Path) -> None:
-    """With short timers, that both sides are told."""
-    slow = [case.id for case in load_cases() if case.slow]
-    with serving(tmp_path / "data", *HASTE) as server:
+def test_our_server_passes_every_slow_case(tmp_path: Path, store: tuple[str, ...]) -> None:
+    """With short timers, that both sides are told, on each store."""
+    with serving(tmp_path / "data", *store, *HASTE) as server:
         conform = Conform(server.url, "--slow-only", *HASTE, "--json", str(tmp_path / "report.json"))
     assert conform.code == 0, conform.told
-    assert len(passed_of(tmp_path / "report.json")["cases"]) == len(slow)
+    report = passed_of(tmp_path / "report.json")
+    assert [case["id"] for case in report["cases"]] == [case.id for case in load_cases() if case.slow]
 
 
 def test_a_broken_server_fails_with_transcripts(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from xml.etree import ElementTree as Xml
 
 from roskva.conformance.case import Level
-from roskva.conformance.runner import Result, count, failures
+from roskva.conformance.runner import Result, count, duration_of, failures
 from roskva.conformance.transcript import printable
 from roskva.conformance.verdict import Outcome
 
@@ -58,14 +58,16 @@ def tell_skipped(results: Sequence[Result]) -> Iterator[str]:
 
 
 def tell_verdict(results: Sequence[Result]) -> str:
-    """Say in a line how it went."""
+    """Say in a line how it went, and how long it took."""
+    took = f"in {duration_of(results):.1f} s"
     broken = sum(result.is_broken_must for result in results)
     lesser = count(results, Outcome.FAILED) - broken
     kept = count(results, Outcome.PASSED)
     if not broken and not lesser:
-        return f"passed: {kept} of {kept} tried"
+        return f"passed: {kept} of {kept} tried, {took}"
     parts = [f"{number} {level.value}" for number, level in ((broken, Level.MUST), (lesser, Level.SHOULD)) if number]
-    return f"{'failed' if broken else 'passed, with remarks'}: {' and '.join(parts)} of {kept + broken + lesser} tried"
+    verdict = "failed" if broken else "passed, with remarks"
+    return f"{verdict}: {' and '.join(parts)} of {kept + broken + lesser} tried, {took}"
 
 
 def to_json(results: Sequence[Result], urls: Sequence[str], profile: str) -> str:
@@ -84,7 +86,9 @@ def to_json(results: Sequence[Result], urls: Sequence[str], profile: str) -> str
         for result in results
     ]
     counts = {outcome.value: count(results, outcome) for outcome in Outcome}
-    return json.dumps({"urls": list(urls), "profile": profile, "counts": counts, "cases": cases}, indent=1)
+    seconds = round(duration_of(results), 3)
+    report = {"urls": list(urls), "profile": profile, "seconds": seconds, "counts": counts, "cases": cases}
+    return json.dumps(report, indent=1)
 
 
 def to_junit(results: Sequence[Result]) -> str:

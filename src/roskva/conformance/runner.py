@@ -46,6 +46,7 @@ class Result:
         seen: what was seen, if it didn't pass.
         seconds: it took.
         transcript: what was said, a line each, if it failed.
+        began_at: when it began, in monotonic seconds.
     """
 
     case: Case
@@ -53,6 +54,7 @@ class Result:
     seen: str = ""
     seconds: float = 0.0
     transcript: list[str] = field(default_factory=list)
+    began_at: float = 0.0
 
     @property
     def is_broken_must(self) -> bool:
@@ -146,10 +148,10 @@ async def examine_one(case: Case, target: Target, turn: int = 0, *, is_interop: 
         # A server may answer in ways that no case thinks of; that is its failure, told with ours.
         outcome, seen = Outcome.FAILED, f"{type(error).__name__}: {error} ({_where(error)})"
     else:
-        return Result(case, Outcome.PASSED, seconds=time.monotonic() - began_at)
+        return Result(case, Outcome.PASSED, seconds=time.monotonic() - began_at, began_at=began_at)
     if outcome is Outcome.FAILED and is_interop and case.differs:
         outcome = Outcome.DIFFERS
-    return Result(case, outcome, seen, time.monotonic() - began_at, list(exam.transcript.lines))
+    return Result(case, outcome, seen, time.monotonic() - began_at, list(exam.transcript.lines), began_at)
 
 
 def limit_of(case: Case, target: Target) -> float:
@@ -164,6 +166,12 @@ def limit_of(case: Case, target: Target) -> float:
 def count(results: Sequence[Result], outcome: Outcome) -> int:
     """Count how many ended so."""
     return sum(result.outcome is outcome for result in results)
+
+
+def duration_of(results: Sequence[Result]) -> float:
+    """Return the seconds from the first case's beginning to the last one's end; cases run side by side."""
+    ends_at = max((result.began_at + result.seconds for result in results), default=0.0)
+    return ends_at - min((result.began_at for result in results), default=0.0)
 
 
 def failures(results: Sequence[Result]) -> Iterator[Result]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from xml.etree import ElementTree as Xml
 
 from roskva.conformance.case import Case, Level
@@ -56,10 +57,17 @@ def test_what_was_not_judged_is_told() -> None:
 
 
 def test_the_verdict() -> None:
-    """A line that says whether the server passed."""
-    assert tell_verdict([GOOD]) == "passed: 1 of 1 tried"
-    assert tell_verdict(ALL) == "failed: 1 must and 1 should of 3 tried"
-    assert tell_verdict([GOOD, LESSER]) == "passed, with remarks: 1 should of 2 tried"
+    """A line that says whether the server passed, and in which time."""
+    assert tell_verdict([GOOD]) == "passed: 1 of 1 tried, in 0.2 s"
+    assert tell_verdict(ALL) == "failed: 1 must and 1 should of 3 tried, in 0.2 s"
+    assert tell_verdict([GOOD, LESSER]) == "passed, with remarks: 1 should of 2 tried, in 0.2 s"
+
+
+def test_the_time_is_that_of_all_cases_together() -> None:
+    """From the beginning of the first to the end of the last, as they run side by side."""
+    side_by_side = [replace(GOOD, began_at=100.0), replace(BAD, began_at=101.5), replace(ODD, began_at=100.1)]
+    assert tell_verdict(side_by_side).endswith(", in 1.8 s")
+    assert json.loads(to_json(side_by_side, [], "strict"))["seconds"] == 1.75
 
 
 def test_json_has_everything() -> None:
