@@ -62,8 +62,12 @@ def cases_table() -> str:
 
 def differences_table() -> str:
     """List every case whose failure the profile ``interop`` accepts, with the reason."""
-    lines = ["", "| case | why it is accepted |", "|---|---|"]
-    lines += [f"| `{case.id}` | {_cell(case.differs)} |" for case in load_cases() if case.differs]
+    lines = ["", "| case | why it is accepted | silence |", "|---|---|---|"]
+    lines += [
+        f"| `{case.id}` | {_cell(case.differs)} | {'yes' if case.mute else ''} |"
+        for case in load_cases()
+        if case.differs
+    ]
     return "\n".join(lines) + "\n\n"
 
 

@@ -10,7 +10,7 @@ from roskva.conformance.frames import CLOSE, CONTINUATION, PING, PONG, TEXT, Fra
 from roskva.conformance.http import Reply
 from roskva.conformance.names import Names
 from roskva.conformance.stream import Stream
-from roskva.conformance.verdict import Failed, check, field, same, shorten
+from roskva.conformance.verdict import Failed, Mute, check, field, same, shorten
 
 Message = dict[str, Any]
 
@@ -75,7 +75,7 @@ class Agent:
             async with asyncio.timeout(limit):
                 return await self._text(what, limit)
         except TimeoutError:
-            raise Failed(f"no {what} within {limit:g} s") from None
+            raise Mute(f"no {what} within {limit:g} s") from None
 
     async def ask(self, message: object, what: str = "reply") -> Message:
         """Send a message and return the next that comes."""
@@ -143,8 +143,8 @@ class Agent:
         """Check that a WebSocket ping is answered, with nothing before the answer."""
         await self.send(_FENCE, PING)
         found = await self.frame("answer to a ping")
-        check(found is not None, "the connection ended, where it had to stay open")
-        assert found is not None
+        if found is None:
+            raise Mute("the connection ended, where it had to stay open")
         check(found.opcode == PONG and found.payload == _FENCE, f"the server sent {found}")
 
     async def drain_quietly(self) -> list[Message]:
@@ -156,14 +156,15 @@ class Agent:
             async with asyncio.timeout(self.stream.patience):
                 return await self._drain()
         except TimeoutError:
-            raise Failed(f"no answer to a ping within {self.stream.patience:g} s") from None
+            raise Mute(f"no answer to a ping within {self.stream.patience:g} s") from None
 
     async def _drain(self) -> list[Message]:
         heard: list[Message] = []
         while True:
             found = await self.frame("answer to a ping")
-            check(found is not None and found.opcode != CLOSE, f"the server sent {found}")
-            assert found is not None
+            if found is None:
+                raise Mute("the connection ended, where a ping had to be answered")
+            check(found.opcode != CLOSE, f"the server sent {found}")
             if found.opcode == PONG and found.payload == _FENCE:
                 return heard
             if found.opcode == PING:
@@ -195,15 +196,15 @@ class Agent:
             async with asyncio.timeout(limit):
                 return await self._closed(limit)
         except TimeoutError:
-            raise Failed(f"no close within {limit:g} s") from None
+            raise Mute(f"no close within {limit:g} s") from None
 
     async def is_closed_with(self, *codes: int, patience: float | None = None) -> None:
         """Check that the next frame, but for pings, is a Close with one of these codes."""
         found = await self.frame("close", patience)
         while found is not None and found.opcode == PING:
             found = await self.frame("close", patience)
-        check(found is not None, f"the connection ended without a Close frame; expected code {_either(codes)}")
-        assert found is not None
+        if found is None:
+            raise Mute(f"the connection ended without a Close frame; expected code {_either(codes)}")
         check(found.opcode == CLOSE, f"the server sent {found}, expected a close with {_either(codes)}")
         check(found.code in codes, f"closed with {found.code}, expected {_either(codes)}")
 
@@ -219,7 +220,7 @@ class Agent:
         while True:
             found = await self.frame(what, patience)
             if found is None:
-                raise Failed(f"the connection ended, where a {what} had to come")
+                raise Mute(f"the connection ended, where a {what} had to come")
             match found.opcode:
                 case 0x9:
                     await self.send(found.payload, PONG)

@@ -31,6 +31,7 @@ class Case:
         level: how binding it is.
         sentence: what is true of a server that passes.
         differs: why published clients and servers differ here; empty if they don't. Profile ``interop`` accepts it.
+        mute: the difference may be that nothing comes (``verdict.Mute``), which is accepted nowhere else.
         slow: it waits for the server's own timers.
         alone: it loads the server so that other cases must not run beside it.
         run: the conversation.
@@ -41,6 +42,7 @@ class Case:
     level: Level
     sentence: str
     differs: str = ""
+    mute: bool = False
     slow: bool = False
     alone: bool = False
     run: Conversation = field(repr=False, kw_only=True)
@@ -58,19 +60,21 @@ class Case:
 _CASES: dict[str, Case] = {}
 
 
-def must(section: str, *, differs: str = "", slow: bool = False, alone: bool = False) -> Callable[[Conversation], Case]:
+def must(
+    section: str, *, differs: str = "", mute: bool = False, slow: bool = False, alone: bool = False
+) -> Callable[[Conversation], Case]:
     """Make a case that every server must pass of a coroutine function; see ``Case``.
 
     Its name and module are the id, the first paragraph of its docstring the sentence.
     """
-    return _maker(Level.MUST, section, differs=differs, slow=slow, alone=alone)
+    return _maker(Level.MUST, section, differs=differs, mute=mute, slow=slow, alone=alone)
 
 
 def should(
-    section: str, *, differs: str = "", slow: bool = False, alone: bool = False
+    section: str, *, differs: str = "", mute: bool = False, slow: bool = False, alone: bool = False
 ) -> Callable[[Conversation], Case]:
     """Make a case that a server may fail for a reason; see ``must``."""
-    return _maker(Level.SHOULD, section, differs=differs, slow=slow, alone=alone)
+    return _maker(Level.SHOULD, section, differs=differs, mute=mute, slow=slow, alone=alone)
 
 
 def known_cases() -> list[Case]:
@@ -78,15 +82,18 @@ def known_cases() -> list[Case]:
     return list(_CASES.values())
 
 
-def _maker(level: Level, section: str, *, differs: str, slow: bool, alone: bool) -> Callable[[Conversation], Case]:
+def _maker(
+    level: Level, section: str, *, differs: str, mute: bool, slow: bool, alone: bool
+) -> Callable[[Conversation], Case]:
     def make(run: Conversation) -> Case:
         area = run.__module__.rpartition(".")[2].partition("_")[0]
         number = section.partition(" ")[0].partition(".")[0]
         name = f"{area}.{number}-{run.__name__.replace('_', '-')}"
         sentence = " ".join(inspect.cleandoc(run.__doc__ or "").partition("\n\n")[0].split())
         assert name not in _CASES, f"two cases are {name}"
+        assert differs or not mute, f"{name} may be mute for no reason"
         assert sentence.endswith("."), f"{name} has no sentence"
-        case = Case(name, section, level, sentence, differs, slow, alone, run=run)
+        case = Case(name, section, level, sentence, differs, mute, slow, alone, run=run)
         _CASES[name] = case
         return case
 

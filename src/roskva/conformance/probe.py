@@ -5,7 +5,7 @@ from typing import Final
 from roskva.conformance.agent import Agent
 from roskva.conformance.exam import Exam
 from roskva.conformance.frames import CONTINUATION, PONG, TEXT, frame
-from roskva.conformance.verdict import Failed, check, same, shorten
+from roskva.conformance.verdict import Failed, Mute, check, same, shorten
 
 HELLO: Final = b'{"messageType":"hello","uaid":"","channelIDs":[]}'
 
@@ -43,8 +43,10 @@ async def is_greeted(agent: Agent) -> None:
 async def is_answered_by_pong(agent: Agent, payload: bytes) -> None:
     """Check that a pong of this payload comes next."""
     found = await agent.frame("pong")
-    is_so = found is not None and (found.opcode, found.payload) == (PONG, payload)
-    check(is_so, f"the server sent {found or 'an end'}, expected a pong of {shorten(payload)}")
+    if found is None:
+        raise Mute(f"the connection ended, where a pong of {shorten(payload)} had to come")
+    is_so = (found.opcode, found.payload) == (PONG, payload)
+    check(is_so, f"the server sent {found}, expected a pong of {shorten(payload)}")
 
 
 async def is_answered(exam: Exam, data: bytes, what: str) -> None:
@@ -54,7 +56,7 @@ async def is_answered(exam: Exam, data: bytes, what: str) -> None:
     try:
         await is_greeted(agent)
     except Failed as failure:
-        raise Failed(f"{what}: {failure}") from None
+        raise type(failure)(f"{what}: {failure}") from None
     agent.stream.abort()
 
 
@@ -65,5 +67,5 @@ async def is_refused(exam: Exam, data: bytes, what: str, *codes: int) -> None:
     try:
         await agent.is_closed_with(*codes)
     except Failed as failure:
-        raise Failed(f"{what}: {failure}") from None
+        raise type(failure)(f"{what}: {failure}") from None
     agent.stream.abort()

@@ -12,7 +12,7 @@ from typing import Final
 from roskva.conformance.case import Case, Level
 from roskva.conformance.exam import Exam
 from roskva.conformance.target import Target
-from roskva.conformance.verdict import Failed, Outcome, Skipped
+from roskva.conformance.verdict import Failed, Mute, Outcome, Skipped, Unexcused
 
 SIDE_BY_SIDE: Final = 24
 """Cases under way at a time; a server counts connections by address, and its limits are cases of their own."""
@@ -135,13 +135,14 @@ async def examine_one(case: Case, target: Target, turn: int = 0, *, is_interop: 
     began_at = time.monotonic()
     exam = Exam(target, turn)
     limit = limit_of(case, target)
+    failed: Failed | None = None
     try:
         async with exam, asyncio.timeout(limit):
             await case.run(exam)
     except Skipped as reason:
         outcome, seen = Outcome.SKIPPED, str(reason)
     except Failed as failure:
-        outcome, seen = Outcome.FAILED, str(failure)
+        outcome, seen, failed = Outcome.FAILED, str(failure), failure
     except TimeoutError:
         outcome, seen = Outcome.FAILED, f"not over after {limit:g} s"
     except Exception as error:
@@ -149,9 +150,30 @@ async def examine_one(case: Case, target: Target, turn: int = 0, *, is_interop: 
         outcome, seen = Outcome.FAILED, f"{type(error).__name__}: {error} ({_where(error)})"
     else:
         return Result(case, Outcome.PASSED, seconds=time.monotonic() - began_at, began_at=began_at)
-    if outcome is Outcome.FAILED and is_interop and case.differs:
+    if is_interop and failed is not None and await _is_known(case, failed, target, turn):
         outcome = Outcome.DIFFERS
     return Result(case, outcome, seen, time.monotonic() - began_at, list(exam.transcript.lines), began_at)
+
+
+async def _is_known(case: Case, failure: Failed, target: Target, turn: int) -> bool:
+    """Tell whether published servers are known to fail a case so: by another answer.
+
+    By none only where that is the difference, and the server greets another agent.
+    """
+    if not case.differs or isinstance(failure, Unexcused):
+        return False
+    if not isinstance(failure, Mute):
+        return True
+    return case.mute and await _greets(target, turn)
+
+
+async def _greets(target: Target, turn: int) -> bool:
+    try:
+        async with Exam(target, turn) as exam:
+            await exam.agent()
+    except Failed:
+        return False
+    return True
 
 
 def limit_of(case: Case, target: Target) -> float:

@@ -13,12 +13,12 @@ from roskva.conformance.frames import PONG, frame, read_frame
 from roskva.conformance.http import Reply, read_head
 from roskva.conformance.target import Address
 from roskva.conformance.transcript import Transcript
-from roskva.conformance.verdict import Failed, Skipped
+from roskva.conformance.verdict import Failed, Mute, Skipped, Unexcused
 
 T = TypeVar("T")
 
 
-class Unanswered(Failed):
+class Unanswered(Mute):
     """The connection ended before a byte of the answer came."""
 
 
@@ -57,7 +57,7 @@ class Stream:
                 async with asyncio.timeout(self.patience):
                     await self._writer.drain()
             except TimeoutError:
-                raise Failed(f"the server read nothing for {self.patience:g} s") from None
+                raise Mute(f"the server read nothing for {self.patience:g} s") from None
 
     async def trickle(self, data: bytes, size: int = 1, pause: float = 0.0) -> None:
         """Send bytes in pieces, ``pause`` seconds apart."""
@@ -85,7 +85,7 @@ class Stream:
                     if not await self._fill():
                         return None
         except TimeoutError:
-            raise Failed(f"no {what} within {limit:g} s") from None
+            raise Mute(f"no {what} within {limit:g} s") from None
         except ValueError as error:
             raise Failed(str(error)) from None
         value, size = found
@@ -97,7 +97,7 @@ class Stream:
         reply = await self.read(read_head, "answer")
         if reply is None:
             self.note("←", "the connection ends")
-            raise (Failed if self._data else Unanswered)("the connection ended without an answer")
+            raise (Mute if self._data else Unanswered)("the connection ended without an answer")
         return reply
 
     async def reply(self, *, is_head: bool = False) -> Reply:
@@ -118,7 +118,7 @@ class Stream:
                 while await self._fill():
                     pass
         except TimeoutError:
-            raise Failed(f"the connection did not end within {limit:g} s") from None
+            raise Mute(f"the connection did not end within {limit:g} s") from None
         data, self._data = self._data, b""
         self.note("←", f"{data.decode(errors='backslashreplace')} and the connection ends")
         return data
@@ -129,7 +129,7 @@ class Stream:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     if not await self._fill():
-                        raise Failed("the server hung up")
+                        raise Mute("the server hung up")
         if self._data:
             raise Failed(f"the server sent {self._said()}")
 
@@ -208,7 +208,7 @@ class Stream:
             size = _read_length(headers["content-length"])
             body = await self.read(lambda data: (data[:size], size) if len(data) >= size else None, "whole body")
             if body is None:
-                raise Failed("the connection ended within an answer's body")
+                raise Mute("the connection ended within an answer's body")
             return body
         if "chunked" in headers.get("transfer-encoding", "").lower():
             return await self._chunks()
@@ -274,7 +274,7 @@ async def open_stream(
                 sock=plain, ssl=context, server_hostname=address.host if context else None, limit=2**16
             )
     except (OSError, UnicodeError) as error:
-        raise Failed(f"can't connect to {address.host} port {address.port}: {str(error) or 'no answer'}") from error
+        raise Unexcused(f"can't connect to {address.host} port {address.port}: {str(error) or 'no answer'}") from error
     return Stream(reader, writer, name, transcript, patience)
 
 

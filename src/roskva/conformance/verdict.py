@@ -1,12 +1,21 @@
 """Own how a case ends, and the checks with which cases say what they saw."""
 
+import contextlib
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 
 class Failed(Exception):  # noqa: N818  (a verdict, no error of the program)
     """The rule is broken; the message says what was seen."""
+
+
+class Mute(Failed):
+    """Nothing came that could be judged: no answer in time, or an end of the connection without a Close frame."""
+
+
+class Unexcused(Failed):
+    """What no published server is known to do; no profile accepts it."""
 
 
 class Skipped(Exception):  # noqa: N818
@@ -21,6 +30,15 @@ class Outcome(enum.Enum):
     DIFFERS = "differs"
     """Failed, and accepted by the profile."""
     SKIPPED = "skipped"
+
+
+@contextlib.contextmanager
+def unexcused() -> Iterator[None]:
+    """Let no profile accept a failure in this block."""
+    try:
+        yield
+    except Failed as failure:
+        raise Unexcused(str(failure)) from None
 
 
 def check(is_so: bool, seen: object) -> None:  # noqa: FBT001  (reads as assert does)

@@ -47,7 +47,7 @@ def case(
     differs: str = "",
 ) -> Case:
     """Make a case."""
-    return Case(name, section, Level.MUST, "It is so.", differs, slow, alone, run=run)
+    return Case(name, section, Level.MUST, "It is so.", differs, slow=slow, alone=alone, run=run)
 
 
 def one(run: Callable[[Exam], Awaitable[None]]) -> Result:

@@ -86,7 +86,7 @@ async def empty_list(exam: Exam) -> None:
     await stays_pending(exam, agent, channel_id)
 
 
-@must("8.4", differs="pushgo closes the socket at once; autopush ignores it")
+@must("8.4", mute=True, differs="pushgo closes the socket at once; autopush ignores it")
 async def no_list(exam: Exam) -> None:
     """An ack whose updates are missing or no list is answered 401, and the socket stays open."""
     for fields in NO_LISTS:
@@ -96,7 +96,7 @@ async def no_list(exam: Exam) -> None:
         await agent.say_goodbye()
 
 
-@must("8.4", differs="autopush ignores it")
+@must("8.4", mute=True, differs="autopush ignores it")
 async def no_list_again(exam: Exam) -> None:
     """A second ack whose updates are missing or no list closes the socket."""
     agent = await exam.agent()
@@ -131,7 +131,7 @@ async def nack_and_broadcast_subscribe(exam: Exam) -> None:
     await agent.hears_nothing()
 
 
-@must("8.5", differs=_PURGE)
+@must("8.5", mute=True, differs=_PURGE)
 async def purge(exam: Exam) -> None:
     """Purge is answered {}, however often, and closes nothing."""
     agent = await exam.agent()
@@ -149,7 +149,7 @@ async def others_before_hello(exam: Exam) -> None:
     await agent.hears_nothing()
 
 
-@must("8.5", differs=f"{_KNOWS_NOT}; {_PURGE}")
+@must("8.5", mute=True, differs=f"{_KNOWS_NOT}; {_PURGE}")
 async def others_change_nothing(exam: Exam) -> None:
     """nack, broadcast_subscribe and purge leave what is pending pending, and don't bring it sooner."""
     agent, channel_id, _ = await told(exam)

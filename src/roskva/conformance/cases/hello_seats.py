@@ -38,7 +38,7 @@ async def updates_go_to_the_newest(exam: Exam) -> None:
     await newest.learns("a", 2)
 
 
-@must("3.5", differs="autopush compares a UAID as it is spelled")
+@must("3.5", mute=True, differs="autopush compares a UAID as it is spelled")
 async def older_spelled_otherwise(exam: Exam) -> None:
     """The older connection is closed also if it spelled the UAID otherwise."""
     older, _ = await exam.registered("a")

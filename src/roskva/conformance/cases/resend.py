@@ -31,7 +31,7 @@ async def wait_for_all(exam: Exam) -> tuple[Agent, str, int]:
     return agent, channel_id, len(await agent.listen((MOST + 3) * interval))
 
 
-@must("8.3", slow=True, differs=_NEVER)
+@must("8.3", slow=True, mute=True, differs=_NEVER)
 async def again(exam: Exam) -> None:
     """An unacked update is sent again when the resend interval is over, and again after that."""
     agent, channel_id, _ = await told(exam, 1)
@@ -39,7 +39,7 @@ async def again(exam: Exam) -> None:
     await agent.learns(channel_id, 1, patience(exam))
 
 
-@must("8.3", slow=True, differs=_NEVER)
+@must("8.3", slow=True, mute=True, differs=_NEVER)
 async def not_sooner(exam: Exam) -> None:
     """An unacked update isn't sent again before the resend interval is over."""
     loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ async def not_with_an_ack(exam: Exam) -> None:
     await agent.hears_nothing()
 
 
-@must("8.3", slow=True, differs=_NEVER)
+@must("8.3", slow=True, mute=True, differs=_NEVER)
 async def batched(exam: Exam) -> None:
     """Updates that came in one notification are sent again in one notification."""
     channel_ids = [new_channel_id() for _ in range(3)]
@@ -95,7 +95,7 @@ async def not_after_an_ack(exam: Exam) -> None:
     same("heard in the time of a resend", await agent.listen(1.5 * exam.target.resend_interval), [])
 
 
-@must("8.3", slow=True, differs=_NEVER)
+@must("8.3", slow=True, mute=True, differs=_NEVER)
 async def newest_alone(exam: Exam) -> None:
     """Of several unacked versions of a channel the newest alone is sent again."""
     agent, channel_id, endpoint = await told(exam, 1)
@@ -104,7 +104,7 @@ async def newest_alone(exam: Exam) -> None:
     await agent.learns(channel_id, 2, patience(exam))
 
 
-@must("8.3", slow=True, differs=_NEVER)
+@must("8.3", slow=True, mute=True, differs=_NEVER)
 async def acked_when_sent_again(exam: Exam) -> None:
     """An update that was sent again can be acked, and isn't pending at the next hello."""
     agent, channel_id, _ = await told(exam, 1)

@@ -10,7 +10,7 @@ from roskva.conformance.verdict import check, same
 _SILENCE = "pushgo sends no WebSocket pings"
 
 
-@must("2.6", slow=True, differs=_SILENCE)
+@must("2.6", slow=True, mute=True, differs=_SILENCE)
 async def ping_after_silence(exam: Exam) -> None:
     """The server sends a WebSocket ping after 300 s of silence, and not much sooner."""
     agent = await exam.agent()
@@ -18,7 +18,7 @@ async def ping_after_silence(exam: Exam) -> None:
     await _is_pinged(exam, agent)
 
 
-@must("2.6", slow=True, differs=_SILENCE)
+@must("2.6", slow=True, mute=True, differs=_SILENCE)
 async def silent_peer_is_dropped(exam: Exam) -> None:
     """A peer that leaves a ping unanswered is dropped when it was silent for 30 s more, and not much sooner."""
     agent = await exam.agent()
@@ -27,7 +27,7 @@ async def silent_peer_is_dropped(exam: Exam) -> None:
     await agent.stream.rest(exam.target.pong_timeout + exam.target.patience)
 
 
-@must("2.6", slow=True, differs=_SILENCE)
+@must("2.6", slow=True, mute=True, differs=_SILENCE)
 async def pong_keeps_the_peer(exam: Exam) -> None:
     """A peer that answers a ping stays, and is pinged again after further silence."""
     agent = await exam.agent()
@@ -37,7 +37,7 @@ async def pong_keeps_the_peer(exam: Exam) -> None:
     await agent.is_open()
 
 
-@must("2.6", slow=True, differs=_SILENCE)
+@must("2.6", slow=True, mute=True, differs=_SILENCE)
 async def message_keeps_the_peer(exam: Exam) -> None:
     """A message is a sign of life as good as a pong: after it the peer stays, and is pinged again."""
     agent = await exam.agent()
