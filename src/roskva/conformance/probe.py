@@ -1,5 +1,7 @@
 """Own a hello as bytes, sent in frames of any shape, and what must become of them: an answer, or a Close."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from roskva.conformance.agent import Agent
@@ -8,6 +10,9 @@ from roskva.conformance.frames import CONTINUATION, PONG, TEXT, frame
 from roskva.conformance.verdict import Failed, Mute, check, same, shorten
 
 HELLO: Final = b'{"messageType":"hello","uaid":"","channelIDs":[]}'
+
+_AT_A_TIME: Final = 10
+"""Connections of one case side by side: a server counts handshakes by address."""
 
 
 def hello_of(size: int) -> bytes:
@@ -69,3 +74,13 @@ async def is_refused(exam: Exam, data: bytes, what: str, *codes: int) -> None:
     except Failed as failure:
         raise type(failure)(f"{what}: {failure}") from None
     agent.stream.abort()
+
+
+async def are_refused(exam: Exam, spelled: Mapping[str, bytes], *codes: int) -> None:
+    """Check that each of many is refused (see ``is_refused``), some side by side; the keys are what they are."""
+    whats = list(spelled)
+    for at in range(0, len(whats), _AT_A_TIME):
+        tries = [is_refused(exam, spelled[what], what, *codes) for what in whats[at : at + _AT_A_TIME]]
+        for outcome in await asyncio.gather(*tries, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome

@@ -19,7 +19,7 @@ class JoinsTwoFragments(Saboteur):
 
     fails = failing(
         "message-in-fragments", "fragments-of-one-byte", "empty-fragments", "messages-around-a-fragmented-one",
-        "fragments-above-256-kib", "endless-fragments", "fragments-of-256-kib",
+        "fragments-above-256-kib", "endless-fragments", "fragments-of-256-kib", "invalid-utf-8-in-any-fragment",
     )  # fmt: skip
     engine = _Pair
 

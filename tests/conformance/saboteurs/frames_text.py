@@ -45,7 +45,13 @@ class ReplacesInvalidUtf8(Saboteur):
     """What isn't UTF-8 is replaced, as strings must be made of something."""
 
     fails = failing(
-        "invalid-utf-8", "overlong-utf-8", "surrogates-in-utf-8", "beyond-unicode", "invalid-utf-8-over-fragments"
+        "invalid-utf-8",
+        "invalid-utf-8-at-every-byte",
+        "invalid-utf-8-in-any-fragment",
+        "overlong-utf-8",
+        "surrogates-in-utf-8",
+        "beyond-unicode",
+        "invalid-utf-8-over-fragments",
     )
     engine = _Replacing
 
@@ -98,7 +104,7 @@ class _Endless(FrameEngine):
 class ForgetsHalfACharacterAtTheEnd(Saboteur):
     """The decoder isn't asked whether something is left."""
 
-    fails = failing("invalid-utf-8", "invalid-utf-8-over-fragments")
+    fails = failing("invalid-utf-8", "invalid-utf-8-at-every-byte", "invalid-utf-8-over-fragments")
     engine = _Endless
 
 
@@ -128,8 +134,38 @@ class _Careless(FrameEngine):
 class ChecksWholeFramesAlone(Saboteur):
     """UTF-8 is checked on the fast way, which fragments don't take."""
 
-    fails = failing("invalid-utf-8-over-fragments")
+    fails = failing("invalid-utf-8-in-any-fragment", "invalid-utf-8-over-fragments")
     engine = _Careless
+
+
+class _InBlocks(FrameEngine):
+    def decode(self, payload: bytes, head: Head) -> str:
+        checked = bytearray(payload)
+        for at in range(15, len(checked), 16):
+            if checked[at] == 0xFF:
+                checked[at] = ord(" ")
+        return super().decode(bytes(checked), head)
+
+
+class ChecksBlocksButForTheirLastByte(Saboteur):
+    """UTF-8 is checked in blocks of 16 bytes, the last of which is overlooked."""
+
+    fails = failing("invalid-utf-8-at-every-byte", "invalid-utf-8-in-any-fragment")
+    engine = _InBlocks
+
+
+class _Joining(FrameEngine):
+    def decode(self, payload: bytes, head: Head) -> str:
+        if head.opcode == CONT and payload.startswith(b"\xff"):
+            payload = b" " + payload[1:]
+        return super().decode(payload, head)
+
+
+class OverlooksTheFirstByteOfAContinuation(Saboteur):
+    """The first byte of a later fragment belongs to the character before it, whatever it is."""
+
+    fails = failing("invalid-utf-8-in-any-fragment")
+    engine = _Joining
 
 
 class _Characters(FrameEngine):

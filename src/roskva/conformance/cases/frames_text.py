@@ -3,11 +3,16 @@
 from roskva.conformance.case import must, should
 from roskva.conformance.exam import Exam
 from roskva.conformance.frames import BINARY, TEXT, frame
-from roskva.conformance.probe import HELLO, fragments, hello_with, is_answered, is_refused
+from roskva.conformance.probe import HELLO, are_refused, cut, fragments, hello_with, is_answered, is_refused
 from roskva.conformance.verdict import same
 
 _REPLACED = "Go's encoding/json, which pushgo uses, replaces what is no UTF-8"
 _NO_CODE = "pushgo and autopush close without this code"
+
+_CHARS = "é\u20ac\U0001f600"
+"""Of two, three and four bytes."""
+
+_LONG = hello_with(_CHARS.encode())
 
 
 @must("2.4", differs="Go's x/net/websocket, on which pushgo stands, reads binary as text")
@@ -42,6 +47,17 @@ async def invalid_utf_8(exam: Exam) -> None:
 
 
 @must("2.4", differs=_REPLACED)
+async def invalid_utf_8_at_every_byte(exam: Exam) -> None:
+    """A byte that can't be in UTF-8, or begins a character that doesn't follow, closes with 1007 wherever it stands."""
+    for wrong in (b"\xff", b"\xc3"):
+        broken = {
+            f"{wrong!r} before byte {at} of {len(_LONG)}": frame(_LONG[:at] + wrong + _LONG[at:])
+            for at in range(len(_LONG) + 1)
+        }
+        await are_refused(exam, broken, 1007)
+
+
+@must("2.4", differs=_REPLACED)
 async def overlong_utf_8(exam: Exam) -> None:
     """A character spelled in more bytes than it needs closes with 1007."""
     for text in (b"\xc0\xaf", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xc0\x80"):
@@ -65,12 +81,27 @@ async def beyond_unicode(exam: Exam) -> None:
 @must("2.4", differs=_REPLACED)
 async def invalid_utf_8_over_fragments(exam: Exam) -> None:
     """A character that is begun in one fragment and not ended in the next closes with 1007."""
-    message = hello_with(b"\xe2\x82\xac")
-    begin = message.index(b"\xe2")
-    for at in (begin + 1, begin + 2):
-        broken = fragments(message[:at], b"x" + message[at:])
-        await is_refused(exam, broken, f"a fragment that ends after {at - begin} of 3 bytes, and x behind it", 1007)
+    for char in _CHARS:
+        text = char.encode()
+        message = hello_with(text)
+        begin = message.index(text)
+        for at in range(begin + 1, begin + len(text)):
+            what = f"a fragment that ends after {at - begin} of {len(text)} bytes, and x behind it"
+            await is_refused(exam, fragments(message[:at], b"x" + message[at:]), what, 1007)
     await is_refused(exam, fragments(HELLO, b"\xe2\x82"), "a message that ends within a character", 1007)
+
+
+@must("2.4", differs=_REPLACED)
+async def invalid_utf_8_in_any_fragment(exam: Exam) -> None:
+    """A byte that can't be in UTF-8 closes with 1007 wherever the message is cut, once or into many fragments."""
+    middle = len(_LONG) // 2
+    message = _LONG[:middle] + b"\xff" + _LONG[middle:]
+    cuts = {
+        f"0xff at {middle} of a message cut at {at}": fragments(message[:at], message[at:])
+        for at in range(1, len(message))
+    }
+    pieces = {f"the same in fragments of {size}": fragments(*cut(message, size)) for size in (1, 2, 3, 7, 20)}
+    await are_refused(exam, cuts | pieces, 1007)
 
 
 @must("2.4", differs=_NO_CODE)
