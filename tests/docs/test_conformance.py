@@ -6,6 +6,7 @@ import pytest
 
 from roskva.cli.conform import add_parser
 from roskva.conformance.cases import load_cases
+from tests.conformance.test_cross_check import DIFFERENCES
 from tests.docs.tables import CONFORMANCE, with_tables
 from tests.docs.test_protocol_walk import sentences
 
@@ -40,6 +41,15 @@ def test_every_option_is_documented() -> None:
     assert "--slow-only" in options
     for option in sorted(options - {"--help"}):
         assert re.search(rf"`{option}[ `]", text), option
+
+
+def test_every_exception_of_the_cross_check_is_documented() -> None:
+    """What a library's frames fail is told, and nothing else."""
+    section = (
+        CONFORMANCE.read_text(encoding="utf-8").partition("## Who examines the examiner\n")[2].partition("\n## ")[0]
+    )
+    told = set(re.findall(r"^\| `(\S+)` \|", section, re.MULTILINE))
+    assert told == set().union(*DIFFERENCES.values())
 
 
 def test_case_ids_are_well_formed() -> None:
