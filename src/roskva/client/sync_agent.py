@@ -44,7 +44,7 @@ class Agent:
         backoff: Backoff | None = None,
     ) -> None:
         self._agent = async_agent.Agent(url, state=state, acks=acks, backoff=backoff)
-        self._background = Background("roskva-agent")
+        self._background = Background("agent")
         # Steps whose waiting was interrupted, by channel: what they bring was not seen, so it isn't handled.
         self._pending: dict[str, Future[Any]] = {}
         self._closing = threading.Lock()
@@ -88,7 +88,12 @@ class Agent:
         self.close()
 
     def close(self) -> None:
-        """Send what is acked, save, and end; what is in hand stays unacked. Repeating is safe."""
+        """Send what is acked, save, and end; what is in hand stays unacked. Repeating is safe.
+
+        In a process that was forked from the agent's it does nothing.
+        """
+        if self._background.is_inherited:
+            return
         with self._closing:
             if not self._is_closed:
                 self._is_closed = True

@@ -40,7 +40,7 @@ class Publisher:
         self._publisher = async_publisher.Publisher(
             concurrency=concurrency, timeout=timeout, tries=tries, deadline=deadline, on_gone=on_gone, tls=tls
         )
-        self._background = Background("roskva-publisher")
+        self._background = Background("publisher")
 
     def __enter__(self) -> Self:
         return self

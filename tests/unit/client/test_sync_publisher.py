@@ -1,5 +1,9 @@
 """The publisher for threads: the same results, from any thread, and nothing left behind."""
 
+import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,10 +85,64 @@ def test_publisher_may_close_under_an_iterator() -> None:
             list(results)
 
 
-def test_background_runs_nothing_before_its_first_call() -> None:
-    """A process that forks first has the whole of it."""
-    before = threading.active_count()
-    background = Background("unused")
-    assert threading.active_count() == before
+def test_background_has_nothing_before_its_first_call() -> None:
+    """A process that forks first has the whole of it: no thread, and no file of a loop, is there to be shared."""
+    before = threading.active_count(), len(os.listdir("/dev/fd"))
+    background = Background("test")
+    assert (threading.active_count(), len(os.listdir("/dev/fd"))) == before
     background.close()
     background.close()
+    with pytest.raises(RuntimeError, match="the test is closed"):
+        background.call(asyncio.sleep(0))
+
+
+FORK = """
+import os, sys, warnings
+from roskva.sync import Publisher
+
+warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
+publisher = Publisher()
+def in_children(act):
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                act(number)
+                code = 0
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        children.append(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+
+def put(number):
+    for version in range(50):
+        assert publisher.put(f"{sys.argv[1]}{number}", version).is_accepted
+    publisher.close()
+
+def misuse(number):
+    try:
+        publisher.put(sys.argv[1])
+    except RuntimeError as error:
+        assert "was used before this process was forked" in str(error), error
+    publisher.close()
+
+in_children(put)
+assert publisher.put(sys.argv[1]).is_accepted
+in_children(misuse)
+assert publisher.put(sys.argv[1]).is_accepted
+publisher.close()
+"""
+
+
+def test_forked_workers_share_nothing() -> None:
+    """A publisher made before a fork works in each child; one that was used says so there, and in its own goes on."""
+    with scripted_in_a_thread(always(answer(200))) as server:
+        endpoint = server.endpoint_of("")
+        done = subprocess.run(
+            [sys.executable, "-c", FORK, endpoint], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
