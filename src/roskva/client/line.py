@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
 from roskva.client.core import BUSY_RETRY_AFTER, End, read_end
@@ -83,18 +84,32 @@ class Line:
             await self._socket.close()
 
 
+class _Connect(connect):
+    """Follows no redirect: the UAID is a credential, and only for the server that the application named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def open_line(url: str) -> Line:
-    """Connect to a server.
+    """Connect to a server; redirects are not followed.
 
     Raises:
-        LineClosedError: it can't be reached, or refused.
+        LineClosedError: it can't be reached, or refused, or the environment's proxy can't be used.
     """
     try:
         return Line(await _connect(url))
     except TimeoutError:
         raise LineClosedError(End("no answer in time")) from None
-    except (OSError, WebSocketException) as error:
+    except InvalidStatus as error:
         raise LineClosedError(_read_refusal(error)) from None
+    except InvalidProxy as error:
+        # Never str(error): it quotes the proxy's URL, in which may be a password.
+        raise LineClosedError(_fail(f"the environment's proxy: {error.msg}")) from None
+    except (OSError, WebSocketException, ImportError) as error:  # ImportError: SOCKS needs a library
+        raise LineClosedError(_fail(str(error))) from None
+    except ValueError:  # a port; its words may quote a password as well
+        raise LineClosedError(_fail("the environment's proxy has no URL that can be read")) from None
 
 
 def check_url(url: str) -> None:
@@ -114,7 +129,7 @@ def check_url(url: str) -> None:
 
 
 def _connect(url: str) -> connect:
-    return connect(
+    return _Connect(
         url,
         # A proxy of the environment can't reach this machine's own addresses.
         proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
@@ -133,12 +148,14 @@ def _read_closed(error: ConnectionClosed) -> End:
     return read_end(error.rcvd.code, error.rcvd.reason)
 
 
-def _read_refusal(error: OSError | WebSocketException) -> End:
-    if not isinstance(error, InvalidStatus):
-        text = "".join(one if one.isprintable() else "?" for one in str(error)[:200])
-        return End(f"can't connect: {text}")
+def _read_refusal(error: InvalidStatus) -> End:
     status = error.response.status_code
     retry_after = read_retry_after(error.response.headers.get("Retry-After"), time.time())
     if retry_after is None and status in (429, 503):
         retry_after = BUSY_RETRY_AFTER
-    return End(f"can't connect: HTTP {status}", retry_after)
+    hint = ", and redirects are not followed" if 300 <= status < 400 else ""
+    return replace(_fail(f"HTTP {status}{hint}"), retry_after=retry_after)
+
+
+def _fail(why: str) -> End:
+    return End(f"can't connect: {''.join(one if one.isprintable() else '?' for one in why[:200])}")

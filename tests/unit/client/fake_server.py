@@ -60,11 +60,17 @@ class Peer:
 
 
 class FakeServer:
-    """Runs scripts; ``refusals`` are the statuses that answer the first handshakes, with their Retry-After."""
+    """Runs scripts; ``refusals`` are the statuses that answer the first handshakes, with their Retry-After.
 
-    def __init__(self, *scripts: Script, refusals: list[tuple[int, str | None]] | None = None) -> None:
+    ``location`` is where a refusal that is a redirect points.
+    """
+
+    def __init__(
+        self, *scripts: Script, refusals: list[tuple[int, str | None]] | None = None, location: str = ""
+    ) -> None:
         self._scripts = list(scripts)
         self._refusals = refusals or []
+        self._location = location
         self._failures: list[AssertionError | IndexError] = []
         self.offered: list[str] = []
 
@@ -94,6 +100,8 @@ class FakeServer:
         headers = Headers({"Content-Length": "0"})
         if retry_after is not None:
             headers["Retry-After"] = retry_after
+        if self._location:
+            headers["Location"] = self._location
         return Response(status, http.HTTPStatus(status).phrase, headers)
 
     async def _handle(self, socket: ServerConnection) -> None:

@@ -401,6 +401,55 @@ def test_unreachable_server_is_tried_again() -> None:
     play(test, FakeServer())
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(status: int) -> None:
+    """The UAID is shown to no server but the application's: a redirect is a failed try, and told as one."""
+    other = FakeServer()
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            reason = (await wait_phase(agent, Phase.WAITING)).reason
+            assert reason == f"can't connect: HTTP {status}, and redirects are not followed"
+            await wait_phase(agent, Phase.CONNECTED)
+
+    async def run() -> None:
+        async with asyncio.timeout(20), other.serve() as elsewhere:
+            server = FakeServer(resume, refusals=[(status, None)], location=elsewhere)
+            async with server.serve() as url:
+                await test(url)
+
+    asyncio.run(run())
+    assert other.offered == []
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("socks5h://me:secret@127.0.0.1:1", "python-socks"),
+        ("http://me:secret@127.0.0.1:99999", "no URL that can be read"),
+        ("http://me:secret/@127.0.0.1:1", "path is meaningless"),
+        ("ftp://me:secret@127.0.0.1:1", "scheme ftp isn't supported"),
+        ("http://127.0.0.1:1", "can't connect"),
+    ],
+)
+def test_unusable_proxy_is_a_failed_try(monkeypatch: pytest.MonkeyPatch, proxy: str, reason: str) -> None:
+    """A proxy of the environment that can't be used ends a try, not the agent; its password isn't shown."""
+    for name in ("http_proxy", "https_proxy", "ws_proxy", "wss_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("https_proxy", proxy)
+
+    async def test(url: str) -> None:
+        async with build("wss://push.example.org/") as agent:
+            status = await wait_phase(agent, Phase.WAITING)
+            assert status.reason.startswith("can't connect: ")
+            assert reason in status.reason
+            assert "secret" not in status.reason
+            assert (await agent.wait_status(status)).reason == status.reason
+
+    play(test, FakeServer())
+
+
 def test_local_server_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in the environment is not asked for a server on this machine."""
     for name in ("http_proxy", "https_proxy", "ws_proxy", "all_proxy"):
