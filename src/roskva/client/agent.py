@@ -23,7 +23,8 @@ class Agent:
     """An agent that keeps itself connected, and misses no channel's newest version.
 
     Inside ``async with``, ``register`` channels and iterate over their events with ``async for``. An event is
-    handled when the reader asks for the next, and acked then; one that the application dies over comes again.
+    handled when the reader asks for the next, and acked then; one that the application dies over comes again, and
+    so does one whose handling left the loop, when a loop begins anew.
     Unread news coalesces to the newest a channel, so a slow reader costs no memory. Iterating ends when the agent
     is closed, and for no other reason: losses are repaired, or told as ``Stale`` and ``EndpointChanged``.
 
@@ -58,8 +59,8 @@ class Agent:
         self._sleep = sleep
         self._chance = chance
         self._runner: Runner | None = None
-        self._reader = Reader(lambda: self._take(lambda: self._core.mailbox.take()), self._handle, acks)
-        self._readers: dict[str, Reader] = {}
+        self._reader = self._make_reader(lambda: self._core.mailbox.take())
+        self._readers: dict[Record, Reader] = {}
 
     @property
     def status(self) -> Status:
@@ -129,8 +130,10 @@ class Agent:
         It is saved when this returns; the server hears as soon as it is there.
         """
         runner = self._running()
+        record = runner.core.mailbox.get(channel)
         runner.core.unregister(channel)
-        self._readers.pop(channel, None)
+        if record is not None:
+            self._readers.pop(record, None)
         runner.stir()
         await runner.save()
 
@@ -143,8 +146,8 @@ class Agent:
 
     async def give_back(self, event: Event) -> None:
         """Give an event back unhandled: it comes again, or a newer one in its place. Repeating is safe."""
-        self._core.mailbox.give_back(event)
-        self._running().stir()
+        self._running()
+        self._give_back(event)
 
     async def wait_status(self, old: Status) -> Status:
         """Wait until the status is another than ``old``, and return it; quick changes are skipped."""
@@ -153,19 +156,24 @@ class Agent:
         return self.status
 
     def __aiter__(self) -> Self:
+        self._reader.begin()
         return self
 
     async def __anext__(self) -> Event:
         return await self._reader.read()
 
-    def _claim(self, record: Record) -> Reader:
-        """Return a channel's own reader, from whose making on its events come there."""
-        reader = self._readers.get(record.name)
+    def _claim(self, record: Record) -> Reader | None:
+        """Return a channel's own reader, from whose making on its events come there; None if it was given up."""
+        if self._core.mailbox.get(record.name) is not record:
+            return None
+        reader = self._readers.get(record)
         if reader is None:
             self._core.mailbox.claim(record)
-            reader = Reader(lambda: self._take(lambda: self._take_version(record)), self._handle, self._acks)
-            self._readers[record.name] = reader
+            reader = self._readers[record] = self._make_reader(lambda: self._take_version(record))
         return reader
+
+    def _make_reader(self, take: Callable[[], Event | None]) -> Reader:
+        return Reader(lambda: self._take(take), self._handle, self._give_back, self._acks)
 
     def _take_version(self, record: Record) -> Event | None:
         if self._core.mailbox.get(record.name) is not record:
@@ -192,6 +200,10 @@ class Agent:
 
     def _handle(self, event: Event) -> None:
         self._core.handle(event)
+        self._entered.stir()
+
+    def _give_back(self, event: Event) -> None:
+        self._core.mailbox.give_back(event)
         self._entered.stir()
 
     @property

@@ -20,7 +20,7 @@ class Channel:
     the agent's events are; one task iterates.
     """
 
-    def __init__(self, agent: "Agent", record: Record, claim: Callable[[Record], Reader]) -> None:
+    def __init__(self, agent: "Agent", record: Record, claim: Callable[[Record], Reader | None]) -> None:
         self._agent = agent
         self._record = record
         self._claim = claim
@@ -36,11 +36,16 @@ class Channel:
         return self._record.endpoint
 
     def __aiter__(self) -> Self:
-        self._claim(self._record)
+        reader = self._claim(self._record)
+        if reader is not None:
+            reader.begin()
         return self
 
     async def __anext__(self) -> int | None:
-        event = await self._claim(self._record).read()
+        reader = self._claim(self._record)
+        if reader is None:
+            raise StopAsyncIteration
+        event = await reader.read()
         return event.version if isinstance(event, Update) else None
 
     async def ack(self, version: int | None) -> None:

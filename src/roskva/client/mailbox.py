@@ -13,9 +13,9 @@ from roskva.protocol.agent import Refused, check_channel
 from roskva.types import ChannelId
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Record:
-    """One channel.
+    """One channel, from its register until it is given up; registered again it is another.
 
     Args:
         newest: the newest version heard of, -1 for none.

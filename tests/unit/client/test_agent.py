@@ -1,6 +1,7 @@
 """The shell of the agent, against a server that says what the test chooses."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -187,6 +188,89 @@ def test_update_in_hand_is_not_acked_on_leaving() -> None:
 
     play(test, FakeServer(script))
     assert heard == []
+
+
+@pytest.mark.parametrize("is_channel", [False, True])
+def test_event_whose_handler_raised_comes_again(*, is_channel: bool) -> None:
+    """A loop that is entered anew acks nothing: what the one before was left over is told again, or newer news."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.notify(a=7)
+        assert await peer.hear_ack() == ("a", 7)
+        await peer.notify(a=8)
+        assert await peer.hear_ack() == ("a", 8)
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+            events = await agent.register("a") if is_channel else agent
+            found: list[object] = []
+            for failures in (True, True, False):
+                with contextlib.suppress(ArithmeticError):
+                    async for event in events:
+                        found.append(event)
+                        if failures:
+                            raise ArithmeticError
+                        if len(found) == 4:
+                            await agent.ack(Update("a", 8))
+                            break
+            versions = [event.version if isinstance(event, Update) else event for event in found]
+            assert versions == [7, 7, 7, 8]
+
+    play(test, FakeServer(script))
+
+
+def test_another_task_takes_over_what_a_failed_one_left() -> None:
+    """The loop of a task that died over an event gives it to the next task's; while it lives there is none."""
+
+    async def test(url: str) -> None:
+        async with build(url, "a") as agent:
+
+            async def follow(*, is_failing: bool) -> Event:
+                async for event in agent:
+                    if is_failing:
+                        raise ArithmeticError
+                    with pytest.raises(RuntimeError, match="one task iterates at a time"):
+                        await asyncio.create_task(follow(is_failing=False))
+                    return event
+                raise AssertionError
+
+            with pytest.raises(ArithmeticError):
+                await asyncio.create_task(follow(is_failing=True))
+            assert await asyncio.create_task(follow(is_failing=False)) == Update("a", 7)
+
+    play(test, FakeServer(notifying(a=7)))
+
+
+@pytest.mark.parametrize("spelling", ["3c0f4f46-9c21-4a12-9f6e-0d2b9a2e7f11", "3C0F4F469C214A129F6E0D2B9A2E7F11"])
+def test_channel_registered_anew_is_another(spelling: str) -> None:
+    """A handle that was given up, however spelled, ends its own iteration and touches no later one's."""
+    name = "3c0f4f46-9c21-4a12-9f6e-0d2b9a2e7f11"
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.register("http://x/a")
+        assert (await peer.hear())["messageType"] == "unregister"
+        await peer.register("http://x/b")
+        await stay(peer)
+
+    async def test(url: str) -> None:
+        async with build(url) as agent:
+            old = new = await agent.register(name)
+            found = []
+            async for version in old:
+                found.append(version)
+                await agent.unregister(spelling)
+                new = await agent.register(name)
+            assert found == [None]
+            assert [version async for version in old] == []
+            async for version in new:
+                assert version is None
+                break
+            assert await anext(old, "end") == "end"
+
+    play(test, FakeServer(script))
 
 
 def test_explicit_acks_may_come_in_any_order() -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def put(endpoint: str, version: int) -> None:
     assert reply.status in (200, 202)
 
 
+def fail_over(events: Iterable[object], event: object) -> None:
+    """Iterate, expect an event first, and fail to handle it."""
+    for found in events:
+        assert found == event
+        raise ArithmeticError
+
+
 def test_events_are_those_of_the_async_agent(url: str) -> None:
     """Registering, reading and acking are the same without ``await``."""
     with roskva.sync.Agent(url) as agent:
@@ -36,9 +44,9 @@ def test_events_are_those_of_the_async_agent(url: str) -> None:
         assert agent.read(10) == EndpointChanged("a", channel.endpoint)
         assert next(agent) == Stale("a")
         put(channel.endpoint, 7)
-        for event in agent:
-            assert event == Update("a", 7)
-            break
+        with pytest.raises(ArithmeticError):
+            fail_over(agent, Stale("a"))
+        assert agent.read(10) == Update("a", 7)
         with pytest.raises(TimeoutError):
             agent.read(0.01)
         assert agent.uaid
@@ -59,6 +67,44 @@ def test_channel_gives_versions(url: str) -> None:
         channel.give_back(7)
         assert channel.read(10) == 7
         channel.unregister()
+
+
+def test_left_event_comes_again(url: str) -> None:
+    """An event whose handler raised is told again by the next loop, also by a channel's own."""
+    with roskva.sync.Agent(url) as agent:
+        agent.register("a")
+        with pytest.raises(ArithmeticError):
+            fail_over(agent, EndpointChanged("a", agent.channels["a"].endpoint))
+        assert isinstance(next(iter(agent)), EndpointChanged)
+        channel = agent.register("b")
+        with pytest.raises(ArithmeticError):
+            fail_over(channel, None)
+        with pytest.raises(ArithmeticError):
+            fail_over(agent.channels["b"], None)
+        agent.unregister("b")
+        assert list(channel) == []
+        assert next(iter(agent.register("b"))) is None
+    assert list(agent) == []
+
+
+def test_second_thread_is_refused(url: str) -> None:
+    """A thread would ack what another still handles, so it is told; once the other has ended, it may."""
+    with roskva.sync.Agent(url) as agent:
+        channel = agent.register("a")
+        assert channel.read(10) is None
+        other = threading.Thread(target=lambda: agent.register("b").read(10))
+        other.start()
+        other.join()
+        with ThreadPoolExecutor(1) as pool:
+            for act in (channel.read, channel.__iter__, agent.channels["a"].read):
+                with pytest.raises(RuntimeError, match="one thread iterates at a time"):
+                    pool.submit(act).result()
+        assert agent.channels["b"].read(10) is None  # the other one ended over it
+    with roskva.sync.Agent(url, acks=Acks.EXPLICIT) as agent, ThreadPoolExecutor(1) as pool:
+        agent.register("a")
+        agent.read(10)
+        with pytest.raises(TimeoutError):
+            pool.submit(agent.read, 0.01).result()
 
 
 def test_closing_ends_who_waits(url: str) -> None:
