@@ -81,7 +81,7 @@ class Agent:
         """Begin.
 
         Raises:
-            ConfigError: the state belongs to another server, or to an agent that runs.
+            ConfigError: the state belongs to another server, or to an agent that runs, or can neither be read nor kept.
         """
         if self._runner is not None:
             raise RuntimeError("an agent is used once")

@@ -5,6 +5,7 @@ gives the names of the channels on its whole lines.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from roskva.client.snapshot import Remembered, Snapshot
 from roskva.errors import ConfigError
@@ -21,14 +23,15 @@ from roskva.types import parse_channel_id
 _log = logging.getLogger("roskva.client")
 
 _FORMAT = 2
-_MAX_SIZE = 16 << 20
+_MAX_SIZE = 256 << 20
+"""Bytes, a million channels; a larger file is neither read nor made."""
 
 
 class FileState:
     """Remember an agent in a file, which is replaced whole and is its owner's alone (mode 600).
 
-    A damaged or older file is kept beside as ``….damaged``, with a line in the log: the agent is a new one, and every
-    channel whose name can be read is registered again and told to be stale. A file that can't be read or
+    A damaged, older or unreadable file is kept beside as ``….damaged``, with a line in the log: the agent is a new
+    one, and every channel whose name can be read is registered again and told to be stale. A file that can't be
     written costs the memory, not the run.
 
     Args:
@@ -43,7 +46,8 @@ class FileState:
         """Lock the file and read it; see ``State``.
 
         Raises:
-            ConfigError: an agent that runs has it, or it belongs to one of another server.
+            ConfigError: an agent that runs has it, it belongs to one of another server, or it can neither be read
+                nor kept beside.
         """
         self._path = self._path.resolve()  # a link stays a link
         self._lock = _acquire(self._path)
@@ -55,12 +59,15 @@ class FileState:
 
     def save(self, snapshot: Snapshot) -> None:
         """Replace the file, on the disk before this returns; see ``State``."""
+        content = spell(snapshot)
+        if len(content) > _MAX_SIZE:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(self._path))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # mkstemp makes the file with mode 600.
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(spell(snapshot))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self._path)
@@ -79,23 +86,31 @@ class FileState:
         path = self._path
         try:
             with path.open("rb") as file:
-                content = file.read(_MAX_SIZE)
+                content = file.read(_MAX_SIZE + 1)
         except FileNotFoundError:
             return Snapshot(url)
-        except OSError as error:
+        except (IsADirectoryError, NotADirectoryError) as error:
+            # Nothing that a save could replace.
             _log.warning("can't read the state: %s; starting as a new agent", error)
             return Snapshot(url)
+        except OSError as error:
+            kept = _put_aside(path)
+            _log.warning("can't read the state: %s; kept as %s; starting as a new agent", error, kept)
+            return Snapshot(url)
+        if len(content) > _MAX_SIZE:
+            raise ConfigError(f"{path} is larger than any state: name another file")
         try:
             snapshot = read(content)
         except (ValueError, LookupError) as error:
             return self._recover(content, url, error)
         if snapshot.url != url:
-            raise ConfigError(f"the state in {path} belongs to an agent of {snapshot.url}; use another file")
+            where = _without_secrets(snapshot.url)
+            raise ConfigError(f"the state in {path} belongs to an agent of {where}; use another file")
         return snapshot
 
     def _recover(self, content: bytes, url: str, error: Exception) -> Snapshot:
         kept = _put_aside(self._path)
-        _log.warning("the state in %s is damaged (%s)%s; starting as a new agent", self._path, error, kept)
+        _log.warning("the state in %s is damaged (%s), kept as %s; starting as a new agent", self._path, error, kept)
         snapshot = Snapshot(url, channels={name: Remembered() for name in salvage(content)})
         with contextlib.suppress(OSError):  # a later save may do better
             self.save(snapshot)  # a crash from here on still knows the channels
@@ -175,14 +190,29 @@ def _acquire(path: Path) -> int | None:
     return handle
 
 
-def _put_aside(path: Path) -> str:
+def _put_aside(path: Path) -> Path:
+    """Keep what the next save replaces.
+
+    Raises:
+        ConfigError: it can't be kept.
+    """
     aside = path.with_name(f"{path.name}.damaged")
     try:
-        aside.unlink(missing_ok=True)
-        aside.hardlink_to(path)
-    except OSError:
-        return ""
-    return f", kept as {aside}"
+        # A second name where that can be, so that a crash leaves the first one too.
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+            aside.hardlink_to(path)
+            return aside
+        path.replace(aside)
+    except OSError as error:
+        raise ConfigError(f"the state in {path} can't be read, and not be kept as {aside}: {error.strerror}") from None
+    return aside
+
+
+def _without_secrets(url: str) -> str:
+    """Return a URL without what may be a password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -54,7 +54,7 @@ class State(Protocol):
         registered again, and told to be stale.
 
         Raises:
-            ConfigError: it belongs to another server, or to an agent that runs.
+            ConfigError: it belongs to another server, or to an agent that runs, or can neither be read nor kept.
         """
         ...
 

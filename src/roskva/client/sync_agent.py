@@ -95,7 +95,7 @@ class Agent:
         """Begin.
 
         Raises:
-            ConfigError: the state belongs to another server, or to an agent that runs.
+            ConfigError: the state belongs to another server, or to an agent that runs, or can neither be read nor kept.
         """
         try:
             self._call(self._agent.__aenter__())

@@ -7,6 +7,8 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,97 @@ def test_unusable_place_gives_a_fresh_agent(tmp_path: Path, caplog: pytest.LogCa
     assert load(tmp_path / "file" / "state.json") == Snapshot(URL)
     assert "can't lock the state" in caplog.text
     assert all(record.levelno == logging.WARNING for record in caplog.records)
+
+
+@contextlib.contextmanager
+def folder_of_nobody() -> Iterator[Path]:
+    """Give a folder of a user without rights over other files, and be that user."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if os.geteuid() != 0:
+            yield folder
+            return
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(0)
+
+
+def test_unreadable_file_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """A file that can't be read is put aside whole before a new one takes its place."""
+    with folder_of_nobody() as folder:
+        path = folder / "state.json"
+        store(path)
+        path.chmod(0)
+        assert load(path) == Snapshot(URL)
+        store(path, Snapshot(URL, "other"))
+        kept = folder / "state.json.damaged"
+        kept.chmod(0o600)
+        assert read(kept.read_bytes()) == SNAPSHOT
+    assert "can't read the state" in caplog.text
+    assert f"kept as {kept.resolve()}" in caplog.text
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_file_that_can_not_be_kept_stops_the_run(*, is_damaged: bool) -> None:
+    """What can neither be read nor put aside is never replaced: the run doesn't begin, and says why."""
+    with folder_of_nobody() as folder:
+        path = folder / "state.json"
+        store(path)
+        if is_damaged:
+            path.write_bytes(b"damaged")
+        content = path.read_bytes()
+        path.chmod(0o600 if is_damaged else 0)
+        (folder / "state.json.damaged").mkdir()
+        with pytest.raises(ConfigError, match=r"can't be read, and not be kept as .*\.damaged: Is a directory"):
+            load(path)
+        path.chmod(0o600)
+        assert path.read_bytes() == content
+
+
+def test_damaged_file_is_kept_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file has one name only, the damaged one is renamed."""
+
+    def refuse(path: Path, target: Path) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    path = tmp_path / "state.json"
+    path.write_bytes(spell(SNAPSHOT)[:-5])
+    assert list(load(path).channels) == list(CHANNELS)
+    assert (tmp_path / "state.json.damaged").read_bytes() == spell(SNAPSHOT)[:-5]
+
+
+def test_large_state_is_read_whole(tmp_path: Path) -> None:
+    """A file of more than 16 MiB comes back as it was."""
+    path = tmp_path / "state.json"
+    snapshot = Snapshot(URL, "u", dict.fromkeys((f"{number:090}" for number in range(110_000)), CHANNELS["a"]))
+    store(path, snapshot)
+    assert path.stat().st_size > 16 << 20
+    assert load(path) == snapshot
+
+
+def test_file_beyond_any_state_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is larger than what is read is no damage: it stays as it is; and none is made that large."""
+    path = tmp_path / "state.json"
+    store(path)
+    monkeypatch.setattr("roskva.client.file_state._MAX_SIZE", len(spell(SNAPSHOT)) - 1)
+    with pytest.raises(ConfigError, match="larger than any state"):
+        load(path)
+    with pytest.raises(OSError, match="too large"):
+        FileState(path).save(SNAPSHOT)
+    assert path.read_bytes() == spell(SNAPSHOT)
+    assert names(tmp_path) == ["state.json", "state.json.lock"]
+
+
+def test_other_servers_url_is_told_without_secrets(tmp_path: Path) -> None:
+    """An error shows no password of a URL, and nothing behind its path."""
+    path = tmp_path / "state.json"
+    store(path, Snapshot("wss://me:secret@push.example.org:444/path?token=secret"))
+    with pytest.raises(ConfigError, match=r"belongs to an agent of wss://push\.example\.org:444/path; use"):
+        load(path)
 
 
 def test_other_servers_state_is_not_used(tmp_path: Path) -> None:
