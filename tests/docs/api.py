@@ -1,9 +1,12 @@
 """The reference in docs/client.md, generated from the docstrings: ``python -m tests.docs.api`` writes it."""
 
+import ast
 import dataclasses
 import enum
 import inspect
+import itertools
 import re
+import textwrap
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +45,8 @@ def describe(name: str, found: object) -> Iterator[str]:
     yield from render(inspect.getdoc(found) or "")
     yield ""
     if issubclass(found, enum.Enum):
-        yield from (f"- `{member.name}`: {member.value}" for member in found)
+        meanings = explained(found)
+        yield from (f"- `{member.name}`: {meanings[member.name]}" for member in found)
         yield ""
     yield from members(found)
 
@@ -66,6 +70,18 @@ def members(found: type) -> Iterator[str]:
         elif inspect.isfunction(member):
             prefix = "await " if inspect.iscoroutinefunction(member) else ""
             yield from item(f"`{prefix}{name}{spell(inspect.signature(member))}`", inspect.getdoc(member) or "")
+
+
+def explained(found: type) -> dict[str, str]:
+    """Return the docstrings of a class's names; Python itself doesn't keep them."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(found))).body
+    assert isinstance(tree, ast.ClassDef)
+    texts: dict[str, str] = {}
+    for name, text in itertools.pairwise(tree.body):
+        match name, text:
+            case ast.Assign(targets=[ast.Name(id)]), ast.Expr(ast.Constant(str(words))):
+                texts[id] = " ".join(words.replace("``", "`").split())
+    return texts
 
 
 def item(title: str, doc: str) -> Iterator[str]:
@@ -102,10 +118,13 @@ def spell(signature: inspect.Signature) -> str:
 
 
 def render(doc: str) -> list[str]:
-    """Turn a docstring into Markdown: its sections become lists."""
+    """Turn a docstring into Markdown: its sections become lists, what is indented a block of code."""
     lines: list[str] = []
     in_section = is_code = False
     for line in doc.replace("``", "`").splitlines():
+        if is_code and line and not line.startswith("    "):
+            is_code = False
+            lines.insert(-1, "```")  # before the empty line
         section = _SECTION.fullmatch(line)
         if section:
             in_section = True
@@ -117,12 +136,10 @@ def render(doc: str) -> list[str]:
         else:
             in_section = in_section and bool(line.strip())
             if line.startswith("    ") and not is_code:
+                is_code = True
                 lines.append("```python")
-            if is_code and line and not line.startswith("    "):
-                lines.insert(-1 if not lines[-1] else len(lines), "```")
-            is_code = line.startswith("    ") or (is_code and not line)
             lines.append(line.removeprefix("    ") if is_code else line)
-    return lines
+    return [*lines, "```"] if is_code else lines
 
 
 def with_reference(text: str) -> str:

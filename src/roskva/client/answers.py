@@ -15,10 +15,15 @@ class Outcome(enum.Enum):
     """What became of an update."""
 
     DELIVERED = "delivered"
+    """The server holds the update, and handed it to the agent's connection."""
     STORED = "stored"
+    """The server holds the update until the agent connects."""
     GONE = "gone"
+    """The endpoint is void: drop it."""
     REFUSED = "refused"
+    """Nothing changed, and repeating is useless."""
     UNAVAILABLE = "unavailable"
+    """Nothing is known to have changed; repeating is safe."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ class Acks(enum.Enum):
     """When an event counts as handled."""
 
     AUTOMATIC = "when the reader asks for the next"
+    """When the reader asks for the next; one task iterates."""
     EXPLICIT = "when it is acked"
+    """When ``ack`` is called with it, in any order and from any task."""
 
 
 class Reader:

@@ -8,9 +8,13 @@ class Phase(enum.Enum):
     """Where an agent is."""
 
     CONNECTING = "connecting"
+    """A connection is being opened, or waits for the server's welcome."""
     CONNECTED = "connected"
+    """The server has welcomed the agent."""
     WAITING = "waiting"
+    """The last try failed, or its connection ended; the next one comes after ``retry_in``."""
     CLOSED = "closed"
+    """The agent hasn't begun, or has ended."""
 
 
 @dataclass(frozen=True, slots=True)
