@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -34,11 +35,12 @@ class Agent:
         acks: ``Acks.EXPLICIT`` if ``ack`` tells when an event is handled. A channel's next event waits for that,
             other channels' don't.
         backoff: the bounds of the waits between connections.
+        tls: whom to trust with wss://; None for the system's authorities.
         sleep: waits; replaced in tests.
         chance: a random value in [0, 1); replaced in tests.
 
     Raises:
-        ValueError: the URL can't be used.
+        ValueError: the URL can't be used, or a bound of ``backoff`` is not above 0.
     """
 
     def __init__(
@@ -48,14 +50,19 @@ class Agent:
         state: State | None = None,
         acks: Acks = Acks.AUTOMATIC,
         backoff: Backoff | None = None,
+        tls: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
         check_url(url)
+        # Or a server that is away would be asked without end.
+        if backoff is not None and not (backoff.first > 0 and backoff.cap > 0 and backoff.least > 0):
+            raise ValueError("a backoff's first, cap and least are above 0")
         self._url = url
         self._state = state or MemoryState()
         self._acks = acks
         self._backoff = backoff
+        self._tls = tls
         self._sleep = sleep
         self._chance = chance
         self._runner: Runner | None = None
@@ -82,11 +89,12 @@ class Agent:
 
         Raises:
             ConfigError: the state belongs to another server, or to an agent that runs, or can neither be read nor kept.
+            RuntimeError: it was begun before.
         """
         if self._runner is not None:
             raise RuntimeError("an agent is used once")
         core = Core(await asyncio.to_thread(self._state.open, self._url), self._backoff)
-        self._runner = Runner(self._url, core, self._state, self._sleep, self._chance)
+        self._runner = Runner(self._url, core, self._state, self._sleep, self._chance, self._tls)
         self._runner.start()
         return self
 
@@ -108,6 +116,7 @@ class Agent:
         Raises:
             ValueError: no server takes this name (§4.2).
             RefusedError: this one refuses it for good; the channel is given up.
+            RuntimeError: the agent is closed, or the channel was given up meanwhile.
         """
         runner = self._running()
         core = runner.core
@@ -128,6 +137,10 @@ class Agent:
         """Give a channel up: nothing of it is told any more, and its endpoint goes void. Repeating is safe.
 
         It is saved when this returns; the server hears as soon as it is there.
+
+        Raises:
+            ValueError: no channel has such a name.
+            RuntimeError: the agent is closed.
         """
         runner = self._running()
         record = runner.core.mailbox.get(channel)
@@ -145,12 +158,20 @@ class Agent:
         self._handle(event)
 
     async def give_back(self, event: Event) -> None:
-        """Give an event back unhandled: it comes again, or a newer one in its place. Repeating is safe."""
+        """Give an event back unhandled: it comes again, or a newer one in its place. Repeating is safe.
+
+        Raises:
+            RuntimeError: the agent is closed.
+        """
         self._running()
         self._give_back(event)
 
     async def wait_status(self, old: Status) -> Status:
-        """Wait until the status is another than ``old``, and return it; quick changes are skipped."""
+        """Wait until the status is another than ``old``, and return it; quick changes are skipped.
+
+        Raises:
+            RuntimeError: it is ``old``, and the agent is closed.
+        """
         while self.status == old:
             await self._running().wait()
         return self.status

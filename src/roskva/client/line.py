@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -91,14 +92,18 @@ class _Connect(connect):
         return exc
 
 
-async def open_line(url: str) -> Line:
+async def open_line(url: str, tls: ssl.SSLContext | None = None) -> Line:
     """Connect to a server; redirects are not followed.
+
+    Args:
+        url: as ``check_url`` accepts it.
+        tls: whom to trust with wss://; None for the system's authorities.
 
     Raises:
         LineClosedError: it can't be reached, or refused, or the environment's proxy can't be used.
     """
     try:
-        return Line(await _connect(url))
+        return Line(await _connect(url, tls))
     except TimeoutError:
         raise LineClosedError(End("no answer in time")) from None
     except InvalidStatus as error:
@@ -128,11 +133,13 @@ def check_url(url: str) -> None:
         raise ValueError(f"not a URL of a WebSocket: {error.msg}") from None
 
 
-def _connect(url: str) -> connect:
+def _connect(url: str, tls: ssl.SSLContext | None = None) -> connect:
+    parts = urlsplit(url)
     return _Connect(
         url,
+        ssl=(tls or True) if parts.scheme == "wss" else None,
         # A proxy of the environment can't reach this machine's own addresses.
-        proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
+        proxy=None if parts.hostname in _LOOPBACK else True,
         subprotocols=[Subprotocol("push-notification")],
         compression=None,
         max_size=_MAX_MESSAGE,

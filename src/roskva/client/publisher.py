@@ -47,12 +47,15 @@ class Publisher:
 
     Args:
         concurrency: PUTs on their way at a time, at least 1; also the most connections.
-        timeout: seconds for one PUT.
+        timeout: seconds for one PUT, above 0.
         tries: PUTs of one update, at least 1; 1 is not to repeat.
-        deadline: seconds until an update has its result, waits and repetitions included.
+        deadline: seconds, above 0, until an update has its result, waits and repetitions included.
         on_gone: called with each endpoint that is gone, so that the application forgets it; a function or a
             coroutine function. What it raises is raised where that endpoint's result is waited for.
         tls: whom to trust with https://; None for the system's authorities.
+
+    Raises:
+        ValueError: a number is too low.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class Publisher:
         on_gone: Callable[[str], Awaitable[object] | object] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._concurrency = max(concurrency, 1)
+        if concurrency < 1 or tries < 1 or not timeout > 0 or not deadline > 0:
+            raise ValueError("concurrency and tries are at least 1, timeout and deadline above 0")
+        self._concurrency = concurrency
         self._tries = tries
         self._deadline = deadline
         self._on_gone = on_gone

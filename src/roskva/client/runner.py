@@ -6,6 +6,7 @@ What is decided is ``core``'s, what is on the wire ``line``'s, what is on the di
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 
 from roskva.client.core import NEVER, Core, Due, End
@@ -29,6 +30,7 @@ class Runner:
         state: where it is remembered; open.
         sleep: waits between connections.
         chance: a random value in [0, 1).
+        tls: whom to trust; None for the system's authorities.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Runner:
         state: State,
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.core = core
         self.status = Status(Phase.CONNECTING)
@@ -45,6 +48,7 @@ class Runner:
         self._state = state
         self._sleep = sleep
         self._chance = chance
+        self._tls = tls
         self._saving = asyncio.Lock()
         self._saver: asyncio.Task[None] | None = None
         self._saved_at = 0.0
@@ -122,7 +126,7 @@ class Runner:
     async def _visit(self) -> End:
         """Hold one connection for as long as it lasts, and tell how it ended."""
         try:
-            line = await open_line(self._url)
+            line = await open_line(self._url, self._tls)
         except LineClosedError as closed:
             return closed.end
         self.core.open(self._now())

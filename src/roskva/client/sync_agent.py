@@ -1,6 +1,7 @@
 """Own the agent for threads: every call is handed to one background loop. No rule of an agent stands here."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
@@ -51,9 +52,12 @@ class Agent:
         state: where the agent is remembered between runs; nowhere by default.
         acks: when an event counts as handled.
         backoff: the bounds of the waits between connections.
+        tls: whom to trust with wss://; None for the system's authorities.
+
+    Every method raises ``RuntimeError`` if the agent is closed, or was begun before this process was forked.
 
     Raises:
-        ValueError: the URL can't be used.
+        ValueError: the URL can't be used, or a bound of ``backoff`` is not above 0.
     """
 
     def __init__(
@@ -63,8 +67,9 @@ class Agent:
         state: State | None = None,
         acks: Acks = Acks.AUTOMATIC,
         backoff: Backoff | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._agent = async_agent.Agent(url, state=state, acks=acks, backoff=backoff)
+        self._agent = async_agent.Agent(url, state=state, acks=acks, backoff=backoff, tls=tls)
         self._background = Background("agent")
         self._acks = acks
         self._turns: WeakKeyDictionary[_Source, _Turn] = WeakKeyDictionary()
@@ -157,6 +162,7 @@ class Agent:
 
         Raises:
             TimeoutError: there was none within ``timeout`` seconds.
+            RuntimeError: another thread iterates.
             StopIteration: the agent is closed.
         """
         return self._next(self._agent, self._agent, timeout)
@@ -237,6 +243,7 @@ class Channel:
 
         Raises:
             TimeoutError: there was none within ``timeout`` seconds.
+            RuntimeError: another thread iterates.
             StopIteration: the agent is closed, or the channel given up.
         """
         return self._agent._next(self._channel._record, self._channel, timeout)

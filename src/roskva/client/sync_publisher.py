@@ -20,11 +20,14 @@ class Publisher:
 
     Args:
         concurrency: PUTs on their way at a time, at least 1; also the most connections.
-        timeout: seconds for one PUT.
+        timeout: seconds for one PUT, above 0.
         tries: PUTs of one update, at least 1; 1 is not to repeat.
-        deadline: seconds until an update has its result, waits and repetitions included.
+        deadline: seconds, above 0, until an update has its result, waits and repetitions included.
         on_gone: called with each endpoint that is gone, in the background thread, so it must not call the publisher.
         tls: whom to trust with https://; None for the system's authorities.
+
+    Raises:
+        ValueError: a number is too low.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Publisher:
 
         Raises:
             ValueError: the endpoint is no http:// or https:// URL, or no server takes the version.
-            RuntimeError: the publisher is closed.
+            RuntimeError: the publisher is closed, or was used before this process was forked.
         """
         return self._background.call(self._publisher.put(endpoint, version))
 
@@ -66,7 +69,7 @@ class Publisher:
 
         Raises:
             ValueError: no server takes the version.
-            RuntimeError: the publisher is closed.
+            RuntimeError: the publisher is closed, or was used before this process was forked.
         """
         results = self._publisher.put_many(endpoints, version)
 

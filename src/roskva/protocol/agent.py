@@ -23,6 +23,9 @@ from roskva.types import ChannelId, parse_channel_id
 REGISTER_WINDOW = 64
 """Registers under way at a time: a socket full of them must not stop both sides from reading."""
 
+LEFT_REMEMBERED = 1024
+"""Channels whose unregister may be without an answer: beyond, the oldest is forgotten, and ended again if need be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
@@ -171,7 +174,11 @@ class Conversation:
         self._awaited.discard(channel_id)
         self._unsent.pop(channel_id, None)
         self._left[channel_id] = channel
-        return [spell_unregister(channel)] if self._phase is _Phase.OPEN else []
+        if self._phase is not _Phase.OPEN:
+            return []
+        if len(self._left) > LEFT_REMEMBERED:
+            del self._left[next(iter(self._left))]
+        return [spell_unregister(channel)]
 
     def ack(self, channel: str, version: int) -> str:
         """Build the message that says a version was handled (§8); only after ``Welcomed``."""
@@ -224,6 +231,7 @@ class Conversation:
     def _on_unregister(self, reply: Reply, step: Step) -> None:
         channel_id = parse_channel_id(reply.channel)
         if reply.is_success and channel_id in self._left:
+            del self._left[channel_id]  # an update from now on means that the server has it again
             step.events.append(Unregistered(reply.channel))
         else:
             step.events.append(Ignored(f"unregister failed: {reply.status} {reply.reason}".rstrip()))

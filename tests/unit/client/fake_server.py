@@ -3,6 +3,7 @@
 import contextlib
 import http
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -75,7 +76,7 @@ class FakeServer:
         self.offered: list[str] = []
 
     @contextlib.asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
+    async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
         """Serve on a free port; gives the URL. What fails in a script is raised at the end."""
         protocol = Subprotocol("push-notification")
         async with serve(
@@ -86,9 +87,10 @@ class FakeServer:
             select_subprotocol=lambda _, offered: protocol if protocol in offered else None,
             process_request=self._refuse,
             close_timeout=1.0,
+            ssl=tls,
         ) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            yield f"ws://127.0.0.1:{port}/"
+            yield f"ws://127.0.0.1:{port}/" if tls is None else f"wss://localhost:{port}/"
         if self._failures:
             raise self._failures[0]
 

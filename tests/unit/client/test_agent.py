@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,9 @@ from roskva.client.reader import Acks
 from roskva.client.snapshot import MemoryState, Remembered, Snapshot
 from roskva.client.status import Phase, Status
 from roskva.errors import RefusedError
+from roskva.state.backoff import Backoff
 from roskva.state.pulse import Pulse
+from tests.kit.certificate import make_certificate
 from tests.unit.client.fake_server import UAID, FakeServer, Peer, Script
 
 OTHER_UAID = "0e9a1c77-1f0e-4c55-8c0f-6a3f0d5b9e21"
@@ -739,6 +743,29 @@ def test_bad_url_is_a_misuse(url: str) -> None:
     """A URL that can never work is refused at once."""
     with pytest.raises(ValueError, match=r".+"):
         Agent(url)
+
+
+@pytest.mark.parametrize("backoff", [Backoff(first=0.0), Backoff(cap=0.0), Backoff(least=0.0), Backoff(first=-1.0)])
+def test_backoff_without_a_wait_is_a_misuse(backoff: Backoff) -> None:
+    """The tries in a minute are bounded, so a wait of nothing is refused."""
+    with pytest.raises(ValueError, match="above 0"):
+        Agent("ws://127.0.0.1:1/", backoff=backoff)
+
+
+def test_certificate_is_checked(tmp_path: Path) -> None:
+    """wss:// is checked against the system's authorities, or those that are given."""
+    certificate = make_certificate(tmp_path)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*certificate)
+
+    async def run() -> None:
+        async with asyncio.timeout(20), FakeServer(resume).serve(serving) as url:
+            async with build(url) as agent:
+                assert "certificate verify failed" in (await wait_phase(agent, Phase.WAITING)).reason
+            async with Agent(url, tls=certificate.trust()) as agent:
+                await wait_phase(agent, Phase.CONNECTED)
+
+    asyncio.run(run())
 
 
 def test_agent_is_used_inside_its_context() -> None:

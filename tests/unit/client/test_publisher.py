@@ -13,6 +13,7 @@ import pytest
 
 from roskva.client import deliveries
 from roskva.client.publisher import Outcome, Publisher, Result
+from roskva.client.sync_publisher import Publisher as SyncPublisher
 from tests.kit.certificate import make_certificate
 from tests.unit.client.scripted_http import RESET, SILENCE, ScriptedServer, always, answer, in_turn, scripted
 from tests.unit.client.test_answers import NO_ENDPOINTS
@@ -53,6 +54,16 @@ async def test_version_travels_as_a_form(version: int | None, body: str) -> None
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert asked.headers["content-length"] == str(len(body))
     assert asked.headers["user-agent"].startswith("roskva/")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"concurrency": 0}, {"tries": 0}, {"timeout": 0.0}, {"timeout": -1.0}, {"deadline": 0.0}]
+)
+def test_numbers_too_low_are_a_misuse(wrong: dict[str, Any]) -> None:
+    """A publisher that could never PUT is refused when it is made, for threads too."""
+    for kind in (Publisher, SyncPublisher):
+        with pytest.raises(ValueError, match="at least 1"):
+            kind(**wrong)
 
 
 @played

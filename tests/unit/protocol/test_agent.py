@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roskva.protocol.agent import (
+    LEFT_REMEMBERED,
     REGISTER_WINDOW,
     Conversation,
     Ending,
@@ -188,6 +189,19 @@ def test_unregistered_channel_hears_nothing_more() -> None:
     assert isinstance(feed(talk, type="unregister", channelID="a", status=500).events[0], Ignored)
     assert read(talk.register("a")) == [{"messageType": "register", "channelID": "a"}]
     assert feed(talk, type="notification", updates=[{"channelID": "a", "version": 6}]).events == [Updated("a", 6)]
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_memory_of_left_channels_is_bounded(*, is_answered: bool) -> None:
+    """However many foreign channels a server tells of, answered or not, little is kept of them."""
+    talk = welcomed()
+    for number in range(3 * LEFT_REMEMBERED):
+        feed(talk, messageType="notification", updates=[{"channelID": f"c{number}", "version": 1}])
+        if is_answered:
+            feed(talk, messageType="unregister", channelID=f"c{number}", status=200)
+    assert len(talk._left) == (0 if is_answered else LEFT_REMEMBERED)
+    step = feed(talk, messageType="notification", updates=[{"channelID": "c0", "version": 2}])
+    assert read(step.messages) == [{"messageType": "unregister", "channelID": "c0"}]
 
 
 def test_acks_are_spelled() -> None:
