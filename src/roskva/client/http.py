@@ -11,6 +11,7 @@ import os
 import ssl
 import time
 from typing import Final
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -23,6 +24,7 @@ _MAX_ANSWER: Final = 64 << 10
 _KEEP_SECONDS: Final = 30.0
 """How long an idle connection is kept; less than servers commonly do, so that they seldom hang up on a PUT."""
 
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _HEADERS: Final = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": f"roskva/{__version__}"}
 
 
@@ -40,6 +42,7 @@ class Http:
         self._timeout = timeout
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
+        self._proxies: dict[str, str] = {}
 
     async def put(self, endpoint: str, version: int | None) -> Result:
         """PUT once; a failure on the way is a result.
@@ -52,9 +55,14 @@ class Http:
         """
         body = b"" if version is None else f"version={version}".encode()
         try:
+            session = self._open()
             # As it is spelled: a token's escapes are the server's.
             url = URL(endpoint, encoded=True)
-            async with self._open().put(url, data=body, headers=_HEADERS, allow_redirects=False) as response:
+            try:
+                proxy = self._choose_proxy(url)
+            except ValueError:
+                return no_answer("no answer: the environment's proxy is not an http:// or https:// URL")
+            async with session.put(url, data=body, headers=_HEADERS, allow_redirects=False, proxy=proxy) as response:
                 head = response.status, response.reason or ""
                 retry_after = read_retry_after(response.headers.get("Retry-After"), time.time())
                 return read_answer(*head, await _read_body(response), retry_after)
@@ -72,6 +80,7 @@ class Http:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._proxies = getproxies()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._connections,
@@ -84,6 +93,23 @@ class Http:
                 skip_auto_headers=("Accept-Encoding",),
             )
         return self._session
+
+    def _choose_proxy(self, url: URL) -> URL | None:
+        """Return the environment's proxy for an endpoint, None if there is none.
+
+        Not by aiohttp's ``trust_env``, which reads ~/.netrc for each PUT and shows its passwords to the servers in it.
+
+        Raises:
+            ValueError: it can't be used.
+        """
+        text = self._proxies.get(url.scheme)
+        # A proxy can't reach this machine's own addresses.
+        if text is None or url.host in _LOOPBACK or proxy_bypass(f"{url.host}:{url.port}"):
+            return None
+        proxy = URL(text)
+        if proxy.scheme not in ("http", "https") or not proxy.host:
+            raise ValueError("no HTTP proxy")
+        return proxy
 
     def _explain(self, error: Exception) -> str:
         # Never str(error): it may quote the URL, which is a secret.
@@ -99,6 +125,8 @@ class Http:
                 return os.strerror(number)
             case aiohttp.ServerDisconnectedError():
                 return "the server hung up"
+            case aiohttp.ClientHttpProxyError(status=status):
+                return f"the proxy refused: HTTP {status}"
             case aiohttp.ClientResponseError():
                 return "what came is not HTTP"
         return type(error).__name__

@@ -105,7 +105,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Asked:
     pairs = (text.split(": ", 1) for text in lines)
     headers = {name.lower(): value for name, value in pairs}
     method, path, _ = line.split(" ")
-    assert method == "PUT", line
+    assert method in ("PUT", "CONNECT"), line
     return Asked(path, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
 
 

@@ -66,6 +66,49 @@ def test_numbers_too_low_are_a_misuse(wrong: dict[str, Any]) -> None:
             kind(**wrong)
 
 
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Give an environment without proxies."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@played
+async def test_proxy_of_the_environment_is_used(environment: pytest.MonkeyPatch) -> None:
+    """The proxy carries what isn't for this machine, nor in no_proxy; the token's spelling stays."""
+    async with scripted(always(OK)) as proxy, scripted(always(OK)) as server:
+        environment.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        environment.setenv("no_proxy", "near.invalid")
+        async with Publisher(tries=1) as publisher:
+            assert await publisher.put("http://push.invalid/update/a%2Fb", 1) == Result(Outcome.DELIVERED, 200)
+            assert (await publisher.put("http://near.invalid/update/x", 1)).status == 0
+            assert await publisher.put(server.endpoint, 1) == Result(Outcome.DELIVERED, 200)
+        assert [asked.path for asked in proxy.asked] == ["http://push.invalid/update/a%2Fb"]
+        assert len(server.asked) == 1
+
+
+@played
+@pytest.mark.parametrize("proxy", ["socks5h://me:secret@127.0.0.1:1", "http://me:secret@127.0.0.1:99999", "x"])
+async def test_unusable_proxy_is_told(environment: pytest.MonkeyPatch, proxy: str) -> None:
+    """A proxy that can't be used is no fault of the endpoint, which isn't refused; its password isn't shown."""
+    environment.setenv("https_proxy", proxy)
+    async with Publisher(tries=1) as publisher:
+        result = await publisher.put("https://push.invalid/update/token", 1)
+    assert result.outcome is Outcome.UNAVAILABLE
+    assert result.reason == "no answer: the environment's proxy is not an http:// or https:// URL"
+
+
+@played
+async def test_refusal_by_the_proxy_is_told(environment: pytest.MonkeyPatch) -> None:
+    """A proxy that opens no tunnel is named, and the PUT may be repeated."""
+    async with scripted(always(answer(407))) as proxy, Publisher(tries=1) as publisher:
+        environment.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        result = await publisher.put("https://push.invalid/update/token", 1)
+    assert result == Result(Outcome.UNAVAILABLE, 0, "no answer: the proxy refused: HTTP 407")
+
+
 @played
 async def test_path_is_sent_as_it_is_spelled() -> None:
     """A token's escapes and odd signs are the server's."""
