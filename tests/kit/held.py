@@ -355,3 +355,13 @@ class Line:
         """Let the server notice that the connection is lost."""
         self.is_lost = True
         self.connection.connection_lost(None)
+
+
+async def look(store: MemoryStore, uaid: Uaid) -> Seating | None:
+    """Read what is stored of an agent, and leave all as it was."""
+    looking = Place(NodeId("test"), 0)
+    seating = await store.attach(uaid, looking)
+    if seating is not None and seating.other is not None:
+        await store.attach(uaid, seating.other)
+    await store.detach(uaid, looking)
+    return seating

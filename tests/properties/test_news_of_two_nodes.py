@@ -9,18 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from roskva.errors import HintError
-from roskva.store.base import Advanced, Seating
+from roskva.store.base import Advanced
 from roskva.store.memory import MemoryStore
-from roskva.types import ChannelId, NodeId, Place, Uaid, spell_uaid
+from roskva.types import ChannelId, Place, Uaid, spell_uaid
 from tests.kit.agent import Message
-from tests.kit.held import KEEP, TURNS, Answer, Call, HeldCourier, HeldNode, Hint, Line, Put, Way
+from tests.kit.held import KEEP, TURNS, Answer, Call, HeldCourier, HeldNode, Hint, Line, Put, Way, look
 
 AGENT = Uaid(uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e").bytes)
 NAMES = ("a", "b")
 NOON = 3
 """The store's clock stands: nothing grows old, and a version that it chooses is small."""
 
-LOOKING = Place(NodeId("test"), 0)
 SEATING = ("attach", "enroll", "resume")
 
 nodes = st.sampled_from([0, 1])
@@ -227,15 +226,10 @@ class NewsOfTwoNodes(RuleBasedStateMachine):
         """Ack what was told; an ack may be under way as another connection is opened, or be of an older version."""
         line = self.lines[-1 - at % len(self.lines)]
         versions = {name: told[-1 - which % len(told)] for name, told in line.told.items() if name in chosen}
-        self.acknowledge(line, versions)
-
-    def acknowledge(self, line: Line, versions: dict[str, int]) -> None:
-        """Ack versions on a connection."""
-        if not line.is_open or not versions:
-            return
-        line.acked.update({name: version for name, version in versions.items() if version == line.told[name][-1]})
-        updates = [{"channelID": name, "version": version} for name, version in versions.items()]
-        self.turn(lambda: line.send({"messageType": "ack", "updates": updates}))
+        if line.is_open and versions:
+            line.acked.update({name: each for name, each in versions.items() if each == line.told[name][-1]})
+            updates = [{"channelID": name, "version": each} for name, each in versions.items()]
+            self.turn(lambda: line.send({"messageType": "ack", "updates": updates}))
 
     @rule(at=places)
     def lose(self, at: int) -> None:
@@ -401,21 +395,13 @@ class NewsOfTwoNodes(RuleBasedStateMachine):
             or any(put.answer in (Answer.AGAIN, Answer.NOTHING_YET) for put in self.puts)
         )
 
-    async def look(self) -> Seating | None:
-        """Read what is stored, and leave all as it was."""
-        seating = await self.memory.attach(AGENT, LOOKING)
-        if seating is not None and seating.other is not None:
-            await self.memory.attach(AGENT, seating.other)
-        await self.memory.detach(AGENT, LOOKING)
-        return seating
-
     def check(self) -> None:
         """Hold what is stored against what was told."""
         assert not any(node.shell.counts.failures for node in self.nodes)
         line = self.current
         if line is None:
             return
-        seating = self.loop.run_until_complete(self.look())
+        seating = self.loop.run_until_complete(look(self.memory, AGENT))
         for name, stored in ({} if seating is None else seating.channels).items():
             if name in line.channels and stored.version > stored.acked:
                 assert stored.version in line.told.get(name, []), (
