@@ -14,14 +14,14 @@ test: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 --ignore=tests/slow
+	$(BIN)/python -m pytest -n 3 --ignore=tests/slow
 
 # Each of the three has the machine to itself: the matrix; what measures or looks at a clock, one by one; and two that
 # mostly wait, side by side, so that a cluster which replaces who is silent for a second isn't starved.
 MATRIX := tests/slow/test_saboteurs.py
 WAITING := tests/slow/test_chaos.py tests/slow/test_agent_soak.py
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest $(MATRIX) -n 2 --timeout 600
+	$(BIN)/python -m pytest $(MATRIX) -n 3 --timeout 600
 	$(BIN)/python -m pytest tests/slow $(addprefix --ignore=,$(MATRIX) $(WAITING)) --timeout 600
 	$(BIN)/python -m pytest $(WAITING) -n 2 --dist loadfile --timeout 600
 
