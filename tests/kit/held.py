@@ -302,10 +302,8 @@ class HeldNode:
             self.shell.spawn(_clear(work))
 
     async def _wait_settled(self) -> None:
-        # Those that follow, too: a hello that prunes channels makes two, one after the other.
-        while self.store.calls:
+        if self.store.calls:
             await asyncio.wait([call.future for call in self.store.calls])
-            await asyncio.sleep(0)
         for _ in range(TURNS // 2):
             await asyncio.sleep(0)
 
@@ -326,8 +324,6 @@ class Line:
     """As it was welcomed."""
     channels: set[str] = field(default_factory=set)
     """Those that the agent has."""
-    leaving: set[str] = field(default_factory=set)
-    """Those whose unregister isn't answered."""
     told: dict[str, list[int]] = field(default_factory=dict)
     """The versions of each channel, in order."""
     acked: dict[str, int] = field(default_factory=dict)

@@ -201,6 +201,25 @@ async def test_put_overtakes_the_register_reply(server: Server, store: GatedStor
 
 
 @on_a_gated_node
+async def test_put_between_two_answers(server: Server, store: GatedStore) -> None:
+    """§4, §5.2: of a channel that is given up and registered again at once, a PUT between the answers is delivered."""
+    async with server.agent() as agent:
+        await agent.hello()
+        endpoint = await agent.register("a")
+        leaving, registering = store.hold_after("unregister"), store.hold_after("register")
+        await agent.say(unregister("a"))
+        await agent.say(register("a"))
+        await registering.wait_reached()
+        leaving.open()
+        assert (await agent.hear())["messageType"] == "unregister"
+        assert (await server.put(endpoint, 1)).status == 200
+        assert await agent.updates() == [update(1)]
+        registering.open()
+        assert (await agent.hear())["pushEndpoint"] == endpoint
+        await agent.hears_nothing()
+
+
+@on_a_gated_node
 async def test_put_reaches_the_store_after_the_unregister(server: Server, store: GatedStore) -> None:
     """§5.3: a PUT begun before the unregister that reaches the store after it gets 410; nothing is delivered."""
     async with server.agent() as agent:

@@ -29,7 +29,7 @@ class Resync:
     Args:
         node: this one.
         next_seat: numbers no connection here has had.
-        settled: waits until every store call that is under way now has ended.
+        settled: waits until each store call that is under way now has ended.
         pace: waits between two handfuls.
         recent: what was acked here lately: an answer may be older.
     """
@@ -65,12 +65,16 @@ class Resync:
             StoreError: not all could be asked for, as a part of the store doesn't answer; the others were. Repeating
                 is safe.
         """
-        everybody = self._presence.items()
-        unsettled = [(uaid, seat) for uaid, seat in everybody if seat.enrolled is not Enrolled.YES]
-        asked = await self._ask([(uaid, seat) for uaid, seat in everybody if seat.enrolled is Enrolled.YES])
-        if unsettled:
+        sitting = self._presence.items()
+        asked = 0
+        # A hello may make two calls, one after the other (§3.2: it seats its agent, then it prunes).
+        for waits_left in (2, 1, 0):
+            unsettled = [(uaid, seat) for uaid, seat in sitting if seat.enrolled is not Enrolled.YES]
+            asked += await self._ask([(uaid, seat) for uaid, seat in sitting if seat.enrolled is Enrolled.YES])
+            if not unsettled or not waits_left:
+                break
             await self._settled()
-            asked += await self._ask([(uaid, seat) for uaid, seat in unsettled if seat.enrolled is Enrolled.YES])
+            sitting = unsettled
         return asked
 
     async def _ask(self, sitting: Sitting) -> int:

@@ -121,8 +121,7 @@ class Clerk:
         is_enrolled = connection.enrolled is Enrolled.YES
         if not is_enrolled:
             connection.enrolled = Enrolled.MAYBE
-        # Heard from now on: a hint may overtake the store's answer.
-        connection.undeafen(step.channel_id)
+        connection.begin_register(step.channel_id)
         try:
             outcome = await self._registrar.register(
                 connection, uaid, step.channel_id, step.spelling, connection.wakeup, is_enrolled=is_enrolled
@@ -130,12 +129,12 @@ class Clerk:
         except StoreError as error:
             self._note(error)
             return self._fail(step, _NO_STORE)
+        finally:
+            connection.end_register(step.channel_id)
         match outcome:
             case RegisterOutcome.DONE:
                 self.shell.counts.registers[200] += 1
                 connection.enrolled, connection.wakeup = Enrolled.YES, None
-                # Again: an unregister sent just before this may have been answered meanwhile.
-                connection.undeafen(step.channel_id)
                 endpoint = connection.base + UPDATE_PATH + self._sealer.seal(uaid, step.channel_id)
                 return Send(Session.registered(step.spelling, endpoint))
             case RegisterOutcome.FULL:

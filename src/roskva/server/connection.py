@@ -53,7 +53,9 @@ class AgentConnection(asyncio.Protocol):
         self._reader: FrameReader | None = None
         self._outbox: Outbox | None = None
         self._held: deque[bytes] | None = None  # messages behind a hello, or behind too many operations
-        self._deaf: dict[ChannelId, None] | None = None  # unregistered here: a late hint must not be heard
+        # Of channels unregistered here, of which a late hint must not be heard, and of those being registered: by how
+        # many registers under way they are expected. 0: deaf.
+        self._deaf: dict[ChannelId, int] | None = None
         self._heard_at = self._pinged_at = self._shell.second
         self._blocked_at: float | None = None  # since when the peer leaves its socket unread
         self._under_way = 1  # the socket itself; whoever ends last leaves the seat
@@ -125,7 +127,7 @@ class AgentConnection(asyncio.Protocol):
 
     def hear(self, update: Update) -> bool:
         """Take an update; False if it will be sent later, or was unregistered here."""
-        if self._deaf is not None and update.channel_id in self._deaf:
+        if self._deaf is not None and self._deaf.get(update.channel_id) == 0:
             return False
         if self._outbox is None:
             self._outbox = Outbox()
@@ -138,7 +140,7 @@ class AgentConnection(asyncio.Protocol):
             self._outbox.drop(channel_id)
         if self._deaf is None:
             self._deaf = {}
-        self._deaf[channel_id] = None
+        self._deaf.setdefault(channel_id, 0)  # unless it is being registered again: its answer is still to come
         if len(self._deaf) > MAX_DEAF:
             del self._deaf[next(iter(self._deaf))]
 
@@ -260,10 +262,20 @@ class AgentConnection(asyncio.Protocol):
         self._rearm()
         self._release()
 
-    def undeafen(self, channel_id: ChannelId) -> None:
-        """Hear of a channel again, as it is registered again."""
+    def begin_register(self, channel_id: ChannelId) -> None:
+        """Hear of a channel from now on: a hint may overtake the answer of its register, or of an unregister before."""
+        if self._deaf is None:
+            self._deaf = {}
+        self._deaf[channel_id] = self._deaf.get(channel_id, 0) + 1
+
+    def end_register(self, channel_id: ChannelId) -> None:
+        """Take note that a register is answered."""
         if self._deaf is not None:
-            self._deaf.pop(channel_id, None)
+            under_way = self._deaf.pop(channel_id, 1) - 1
+            if under_way:
+                self._deaf[channel_id] = under_way
+            elif not self._deaf:
+                self._deaf = None
 
     def settle(self, acks: list[Ack]) -> list[Ack]:
         """Owe the acked updates no more, and return the acks that count."""

@@ -123,8 +123,8 @@ class Node:
             store,
             self.presence,
             clerk.next_seat,
-            # No store call takes longer; one more second, as clocks are coarse.
-            settled=lambda: asyncio.sleep(config.store_timeout + 1.0),
+            # A call may wait for those before it as long as it may take; one more second, as clocks are coarse.
+            settled=lambda: asyncio.sleep(2 * config.store_timeout + 1.0),
             pace=lambda: asyncio.sleep(RESYNC_PAUSE),
             recent=self._recent,
         )
