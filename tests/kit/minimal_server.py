@@ -10,13 +10,16 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+MOST = 12
+"""Messages at most until it hangs up."""
+
 
 class MinimalServer:
     """Keeps versions until they are acked, in memory; publishers call ``put``.
 
     Args:
         lateness: seconds before each answer.
-        moods: decides when it hangs up: after each message, with a chance of 1 in 8.
+        moods: decides when it hangs up: after 2 to ``MOST`` messages, of whomever.
     """
 
     def __init__(self, lateness: float, moods: random.Random) -> None:
@@ -24,6 +27,7 @@ class MinimalServer:
         self.hangups = 0
         self._lateness = lateness
         self._moods = moods
+        self._left = 0
         self._agents: dict[str, dict[str, int]] = {}
         self._sockets: dict[str, ServerConnection] = {}
 
@@ -52,7 +56,9 @@ class MinimalServer:
             async for message in socket:
                 await asyncio.sleep(self._lateness)
                 uaid = await self._answer(socket, uaid, json.loads(message))
-                if self._moods.random() < 1 / 8:
+                self._left -= 1
+                if self._left <= 0:
+                    self._left = self._moods.randint(2, MOST)
                     self.hangups += 1
                     socket.transport.abort()
         except ConnectionClosed:
