@@ -239,6 +239,7 @@ class TellsOneAMessage(Saboteur):
             "resend.8-batched",
             "ack.8-one-update-a-message",
             "ack.8-whole-notification",
+            "put.7-known-at-once-to-the-next-connection",
             "hello.3-everything-pending-in-one",
         }
     )

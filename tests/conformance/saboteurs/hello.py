@@ -107,6 +107,7 @@ class NotifiesOneByOne(Saboteur):
             "ack.8-one-update-a-message",
             "ack.8-whole-notification",
             "delivery.8-many-channels",
+            "put.7-known-at-once-to-the-next-connection",
             "hello.3-everything-pending-in-one",
             "resend.8-batched",
         }

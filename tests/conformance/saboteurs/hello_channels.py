@@ -24,6 +24,7 @@ class KeepsTheFirstChannel(Saboteur):
             "ack.8-one-update-a-message",
             "ack.8-whole-notification",
             "delivery.8-many-channels",
+            "put.7-known-at-once-to-the-next-connection",
             "hello.3-everything-pending-in-one",
             "hello.3-known-with-its-channels",
             "hello.3-listed-in-any-order",

@@ -38,7 +38,7 @@ class _StoringLater(Publishing):
     def publish(self, uaid: str, channel_id: str, version: int | None) -> Response:
         if self.server.memory.find_for_put(uaid, channel_id) is None:
             return self.answer_gone()
-        asyncio.get_running_loop().call_later(0.2, self.store_and_tell, uaid, channel_id, version)
+        asyncio.get_running_loop().call_later(1.0, self.store_and_tell, uaid, channel_id, version)
         return self.accept(200 if uaid in self.server.seats else 202)
 
     def store_and_tell(self, uaid: str, channel_id: str, version: int | None) -> None:
