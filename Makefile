@@ -21,7 +21,7 @@ test: $(VENV)/.test
 MATRIX := tests/slow/test_saboteurs.py
 WAITING := tests/slow/test_chaos.py tests/slow/test_agent_soak.py
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest $(MATRIX) -n 3 --timeout 600
+	$(BIN)/python -m pytest $(MATRIX) -n 2 --timeout 600
 	$(BIN)/python -m pytest tests/slow $(addprefix --ignore=,$(MATRIX) $(WAITING)) --timeout 600
 	$(BIN)/python -m pytest $(WAITING) -n 2 --dist loadfile --timeout 600
 

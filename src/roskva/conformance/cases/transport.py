@@ -51,8 +51,8 @@ async def message_keeps_the_peer(exam: Exam) -> None:
 async def no_ping_to_a_lively_peer(exam: Exam) -> None:
     """A peer that says something now and then isn't pinged."""
     agent = await exam.agent()
-    for _ in range(6):
-        await agent.stream.hears_nothing(0.5 * exam.target.ping_interval)
+    for _ in range(10):
+        await agent.stream.hears_nothing(0.3 * exam.target.ping_interval)
         await agent.ack(update("unknown", 1))
     await agent.is_open()
 
