@@ -1,12 +1,10 @@
 """Servers that answer a hello wrongly (docs/protocol.md §3, but for its table)."""
 
 import json
-from collections.abc import Iterable
 
 from tests.conformance.saboteur import Saboteur
 from tests.conformance.small.connection import Connection
 from tests.conformance.small.conversation import Conversation
-from tests.conformance.small.deliveries import Owed
 from tests.conformance.small.http import Request
 from tests.conformance.small.store import Channel, Store
 from tests.conformance.small.talk import Closes, Message, RefusalError
@@ -88,28 +86,6 @@ class TellsPendingFirst(Saboteur):
             "retention.10-unacked-version-outlives-connections",
             "security.11-ack-for-another",
             "unregister.5-other-channels-stay",
-        }
-    )
-
-
-class _OneByOne(Conversation):
-    def notify(self, due: Iterable[Owed]) -> None:
-        for owed in due:
-            super().notify([owed])
-
-
-class NotifiesOneByOne(Saboteur):
-    """Every update is a notification of its own."""
-
-    conversation = _OneByOne
-    fails = frozenset(
-        {
-            "ack.8-one-update-a-message",
-            "ack.8-whole-notification",
-            "delivery.8-many-channels",
-            "put.7-known-at-once-to-the-next-connection",
-            "hello.3-everything-pending-in-one",
-            "resend.8-batched",
         }
     )
 
