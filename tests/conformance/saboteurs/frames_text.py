@@ -15,7 +15,7 @@ from tests.conformance.small.frames import (
     Head,
     shortest_length,
 )  # fmt: skip
-from tests.conformance.small.talk import MalformedError, Message
+from tests.conformance.small.talk import Message
 
 failing = names_of("frames.2")
 
@@ -257,20 +257,6 @@ class SkipsAByteOrderMark(Saboteur):
 
     fails = failing("byte-order-mark")
     conversation = _Marked
-
-
-class _Bare(Conversation):
-    def read(self, text: str) -> Message:
-        if not text.startswith("{"):
-            raise MalformedError
-        return super().read(text)
-
-
-class NeedsABraceFirst(Saboteur):
-    """An object begins with a brace, so the first byte is looked at."""
-
-    fails = failing("json-however-spelled") | {"ping.6-white-space-within"}
-    conversation = _Bare
 
 
 class _Wordy(FrameEngine):

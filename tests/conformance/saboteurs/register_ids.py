@@ -131,26 +131,6 @@ class RefusesWithoutAnId(Saboteur):
     )
 
 
-class _Literal(Conversation):
-    def canonical_uuid(self, text: str) -> str:
-        return text
-
-
-class ComparesSpellings(Saboteur):
-    """Two UUIDs are one if they are spelled alike."""
-
-    conversation = _Literal
-    fails = frozenset(
-        {
-            "register.4-spellings-of-a-uuid",
-            "register.4-notified-as-last-registered",
-            "unregister.4-spelled-otherwise",
-            "ack.4-spelled-otherwise",
-            "hello.3-listed-in-another-spelling",
-        }
-    )
-
-
 class _Correcting(Conversation):
     def echo_registered(self, spelling: str) -> str:
         return self.canonical_channel(spelling)

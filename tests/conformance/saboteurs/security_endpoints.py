@@ -35,21 +35,6 @@ class SignsAndHidesNothing(Saboteur):
     fails = frozenset({"security.1-endpoint-hides-the-uaid", "security.1-endpoint-hides-the-channel"})
 
 
-class _Nameless(Store):
-    def seal(self, uaid: str, channel_id: str) -> str:
-        # Many cases have a channel "a", and would hear of each other's.
-        return super().seal("" if len(channel_id) == UUID_LENGTH else uaid, channel_id)
-
-
-class EndpointsAreOfChannelsAlone(Saboteur):
-    """An endpoint is made of the channelID, whosever it is."""
-
-    store = _Nameless
-    fails = frozenset(
-        {"delivery.11-not-to-another-agent", "register.1-endpoint-of-each-agent", "security.1-endpoint-of-each-agent"}
-    )
-
-
 class _Abbreviating(Store):
     def seal(self, uaid: str, channel_id: str) -> str:
         return super().seal(uaid, channel_id[: UUID_LENGTH - 4])
