@@ -96,10 +96,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"roskva: can't be reached: {reason}", file=sys.stderr)
         return UNREACHABLE
     _tell(results)
-    if args.json:
-        report_file.write(args.json, to_json(results, target.urls, args.profile))
-    if args.junit:
-        report_file.write(args.junit, to_junit(results))
+    problems = []
+    for path, report in (
+        (args.json, to_json(results, target.urls, args.profile)),
+        (args.junit, to_junit(results)),
+    ):
+        try:
+            if path:
+                report_file.write(path, report)
+        except ConfigError as problem:  # the other one may be on another disk
+            problems.append(str(problem))
+    if problems:
+        raise ConfigError("\n".join(problems))
     return BROKEN if any(result.is_broken_must for result in results) else 0
 
 

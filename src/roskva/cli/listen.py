@@ -40,7 +40,7 @@ and ROSKVA_VERSION (empty if stale) in its environment:
   one at a time for a channel, 8 for all; updates that come meanwhile become one run, of the newest
   the update is acked when the command exits with 0
   a command that fails is run again after 1 s, then 2, up to 60, with the newest version by then
-  Ctrl-C, SIGTERM and SIGHUP end the commands that run, and with them all that they started
+  Ctrl-C, SIGTERM and SIGHUP send SIGTERM to the commands that run, and to all that they started
 
 exit codes:
   0    no channel is left after --forget
@@ -151,7 +151,9 @@ class Listener:
         async with self._agent:
             await self._forget(forgotten)
             if forgotten and not channels and not self._agent.channels:
+                telling = asyncio.create_task(self._tell_status())
                 await self._wait_connected()
+                telling.cancel()
                 return 0
             # Added, never taken away: no run takes an endpoint from another.
             if not channels and not self._agent.channels:

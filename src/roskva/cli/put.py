@@ -5,12 +5,12 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from roskva.cli.flags import Subparsers, seconds
 from roskva.client.publisher import CONCURRENCY, DEADLINE, TIMEOUT, Outcome, Publisher, Result
@@ -138,29 +138,33 @@ class GoneFile:
         return not self._problem
 
     def note(self, endpoint: str) -> None:
-        """Append an endpoint; after a failure nothing more, so that no line is half of two."""
+        """Append an endpoint; after a failure nothing more, and no half of one, to which another run would append."""
         if not self.is_whole:
             return
         line = f"{endpoint}\n".encode()
+        written = 0
         try:
-            while line:
-                line = line[self._file.write(line) :]
+            while written < len(line):
+                written += self._file.write(line[written:])
         except OSError as error:
             self._problem = self._explain(error)
+            if written and self._file.seekable():
+                self._file.truncate(os.fstat(self._file.fileno()).st_size - written)
 
     def _explain(self, error: OSError) -> str:
         return f"can't write the endpoints that are gone{_name(' to', str(self._path))}: {_say(error)}"
 
 
-async def _put(publisher: Publisher, args: argparse.Namespace) -> int:
+def _put(publisher: Publisher, args: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """Read what is to be done, and return what does it: Ctrl-C must end a read that waits for a terminal or a pipe."""
     if args.source is None:
         if args.url is None:
             raise ConfigError("an endpoint is needed, or --from FILE")
-        return await _put_one(publisher, args.url, _read_version(args.version))
+        return _put_one(publisher, args.url, _read_version(args.version))
     if args.version is not None:
         raise ConfigError("either an endpoint or --from FILE, not both")
     version = _read_version(args.url)
-    return await _put_many(publisher, _read_endpoints(args.source), version)
+    return _put_many(publisher, _read_endpoints(args.source), version)
 
 
 async def _put_one(publisher: Publisher, endpoint: str, version: int | None) -> int:

@@ -18,11 +18,11 @@ def clear(paths: Iterable[Path]) -> None:
     for path in paths:
         _try(path)
     for path in paths:
-        if _is_plain(path):
+        if _is_replaceable(path):
             try:
                 path.unlink(missing_ok=True)
-            except OSError as error:
-                raise _unwritable(path, error) from None
+            except OSError:
+                _write_in_place(path, "")
 
 
 def write(path: Path, text: str) -> None:
@@ -31,16 +31,20 @@ def write(path: Path, text: str) -> None:
     Raises:
         ConfigError: it can't be written.
     """
+    if not _is_replaceable(path):
+        _write_in_place(path, text)
+        return
     draft = _draft_of(path)
     try:
-        if not _is_plain(path):
-            path.write_text(text, encoding="utf-8")
-            return
         draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        try:
+            draft.replace(path)
+        except OSError:  # as of a file that is mounted by itself
+            _write_in_place(path, text)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise _unwritable(path, error) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _try(path: Path) -> None:
@@ -49,7 +53,7 @@ def _try(path: Path) -> None:
             raise IsADirectoryError(None, "Is a directory")
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(None, "Permission denied")
-        if _is_plain(path):
+        if _is_replaceable(path) or not path.exists():
             draft = _draft_of(path)
             draft.touch()
             draft.unlink()
@@ -57,12 +61,23 @@ def _try(path: Path) -> None:
         raise _unwritable(path, error) from None
 
 
-def _is_plain(path: Path) -> bool:
-    """Tell whether it is a file or nothing; a link, as /dev/stdout, or a pipe must stay what it is."""
+def _is_replaceable(path: Path) -> bool:
+    """Tell whether it is a file or nothing, in a folder that takes files.
+
+    A link, as /dev/stdout, or a pipe must stay what it is.
+    """
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        is_plain = stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
-        return True
+        is_plain = True
+    return is_plain and os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def _write_in_place(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _draft_of(path: Path) -> Path:

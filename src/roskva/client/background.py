@@ -86,10 +86,14 @@ class Background:
         if self._is_closed:
             raise RuntimeError(f"the {self._owner} is closed")
         if self._loop is None:
-            self._pid = os.getpid()
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name=f"roskva-{self._owner}", daemon=True)
-            self._thread.start()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name=f"roskva-{self._owner}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no thread can be had now; the next call tries again
+                loop.close()
+                raise
+            self._pid, self._loop, self._thread = os.getpid(), loop, thread
         return self._loop
 
 

@@ -229,15 +229,31 @@ class Bus:
         backoff = BACKOFF
         while not self._lost.is_set():
             try:
-                agents = await self._resync()
+                agents = await self._while_heard(self._resync())
             except StoreError as error:
                 log.debug("resync_waits", error=error)
                 backoff = backoff.after(0.0)
                 await asyncio.sleep(backoff.wait(random.random()))  # noqa: S311
                 await self._ping()
             else:
-                log.info("resynced", agents=agents)
-                return
+                if agents is not None:
+                    log.info("resynced", agents=agents)
+                    return
+
+    async def _while_heard(self, resync: Awaitable[int]) -> int | None:
+        """Wait for a resync, and look after the subscription meanwhile; None if that is lost, and all is to do anew."""
+        asking = asyncio.ensure_future(resync)
+        lost = asyncio.create_task(self._lost.wait())
+        try:
+            while not asking.done() and not self._lost.is_set():
+                await asyncio.wait((asking, lost), timeout=LOOK_INTERVAL, return_when=asyncio.FIRST_COMPLETED)
+                if not asking.done() and not self._lost.is_set():
+                    await self._ping()
+            return await asking if asking.done() else None
+        finally:
+            asking.cancel()
+            lost.cancel()
+            await asyncio.gather(asking, lost, return_exceptions=True)
 
     def _hear(self, message: bytes) -> None:
         assert self._inbox is not None

@@ -129,7 +129,7 @@ async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -
     for _ in range(ROUNDS):
         connection = await cluster.connection(target)
         if now() >= ends_at:
-            break
+            raise StoreError(f"{target}: no time is left, {cluster.timeout:g} s are over")
         (reply,) = await connection.ask([functions.tell(channel, messages, connection.on_its_clock(ends_at))])
         refusal = reply if isinstance(reply, Refusal) else None
         if refusal is not None and refusal.wants_functions:
@@ -144,8 +144,8 @@ async def publish(cluster: Cluster, channel: bytes, messages: Sequence[bytes]) -
         elif refusal is None:
             return list(reply)
         else:
-            if refusal.kind == "LATE":
-                cluster.drop(target)
+            if refusal.kind == "LATE" and now() < ends_at:
+                cluster.drop(target)  # its clock was set
             raise _refused(target, refusal)
     raise _unserved(channel)
 

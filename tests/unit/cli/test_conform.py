@@ -110,5 +110,7 @@ def test_reports_are_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
         assert (tmp_path / "real.xml").read_text().startswith("<")
         assert not list(tmp_path.glob(".*"))
         capsys.readouterr()
-        assert main([*chosen, "--json", "/dev/full"]) == 2
+        junit = tmp_path / "junit.xml"
+        assert main([*chosen, "--json", "/dev/full", "--junit", str(junit)]) == 2
         assert capsys.readouterr().err.splitlines()[-1] == "roskva: can't write /dev/full: No space left on device"
+        assert junit.read_text().startswith("<")

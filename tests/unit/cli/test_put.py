@@ -1,12 +1,18 @@
 """`roskva put`: one word on stdout, or one line on stderr, and an exit code for scripts; many endpoints from a file."""
 
 import io
+import os
+import resource
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from roskva.cli.main import main
+from roskva.cli.put import GoneFile
 from roskva.client import deliveries
+from tests.kit.process import ROSKVA
 from tests.kit.terminal import terminal_of
 from tests.unit.client.scripted_http import Asked, always, answer, in_turn, scripted_in_a_thread
 
@@ -196,6 +202,34 @@ def test_full_disk_is_not_a_refusal(capsys: pytest.CaptureFixture[str], tmp_path
         assert err.count(full) == 1
         assert main(["put", server.endpoint_of("410"), "--gone", "/dev/full"]) == 2
         assert capsys.readouterr().err == f"roskva: gone: 410 why\n{full}"
+
+
+def test_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    """Another run appends to the file: a line that didn't fit is taken back."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with GoneFile(tmp_path / "gone") as gone:
+        gone.note("one")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (6, limits[1]))
+            gone.note("two")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not gone.is_whole
+        gone.note("three")
+    assert (tmp_path / "gone").read_text() == "one\n"
+
+
+def test_ctrl_c_ends_a_read(tmp_path: Path) -> None:
+    """The list may come from a pipe or a terminal that says nothing for long."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Not ignored, as it is in what a shell's background starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen([*ROSKVA, "put", "--from", str(pipe), "7"])
+    signal.signal(signal.SIGINT, before)
+    with pipe.open("wb"):  # waits until it reads
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
 
 
 @pytest.mark.parametrize(

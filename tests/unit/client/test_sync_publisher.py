@@ -96,6 +96,21 @@ def test_background_has_nothing_before_its_first_call() -> None:
         background.call(asyncio.sleep(0))
 
 
+def test_background_without_a_thread_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no thread can be had the call fails, closing doesn't wait for one, and the next call tries again."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    background = Background("test")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            background.call(asyncio.sleep(0))
+    assert background.call(asyncio.sleep(0, 5)) == 5
+    background.close()
+
+
 FORK = """
 import os, sys, warnings
 from roskva.sync import Publisher

@@ -40,6 +40,7 @@ class Inbox:
         self.resyncs = 0
         self.is_here = True
         self.store_errors = 0
+        self.hangs = 0
         self._came = asyncio.Event()
 
     def receive(self, place: Place, uaid: Uaid, update: Update) -> Coroutine[Any, Any, object] | None:
@@ -55,6 +56,9 @@ class Inbox:
             raise StoreError("broken on purpose")
         self.resyncs += 1
         self._came.set()
+        if self.hangs:
+            self.hangs -= 1
+            await asyncio.Event().wait()
         return 0
 
     async def wait(self, what: str, count: int) -> None:
@@ -204,6 +208,29 @@ def test_a_silent_way_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
             await wait_until(lambda: not here.bus.is_open)
             valkey.signal(signal.SIGCONT)
             await here.inbox.wait("resyncs", 1)
+
+    with running() as valkey:
+        asyncio.run(main(valkey))
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_way_that_is_lost_during_a_repair_is_found_out(monkeypatch: pytest.MonkeyPatch, is_silent: bool) -> None:  # noqa: FBT001
+    """A repair may take long: a loss in the middle of it is noticed at once, a silent one soon; all begins anew."""
+    monkeypatch.setattr(bus_module, "LOOK_INTERVAL", 0.1)
+
+    async def main(valkey: ValkeyProcess) -> None:
+        async with two_nodes(valkey, patience=0.5) as (here, _):
+            here.inbox.hangs = 1
+            valkey.ask("CLIENT", "KILL", "TYPE", "pubsub")
+            await here.inbox.wait("resyncs", 1)
+            if is_silent:
+                valkey.signal(signal.SIGSTOP)
+                await wait_until(lambda: not here.bus.is_open)
+                valkey.signal(signal.SIGCONT)
+            else:
+                valkey.ask("CLIENT", "KILL", "TYPE", "pubsub")
+            await here.inbox.wait("resyncs", 2)
+            assert here.bus.is_open
 
     with running() as valkey:
         asyncio.run(main(valkey))
