@@ -15,7 +15,7 @@ _Acked = dict[Uaid, dict[ChannelId, int]]
 
 
 class RecentAcks:
-    """The newest version of each channel that was acked here, for ``keep`` ticks at least, and twice that at most.
+    """The newest version of each channel that was acked here, for ``keep`` ticks to twice as many, if no flood comes.
 
     In ticks, not in seconds: to a process that slept, what came meanwhile is not old.
     """

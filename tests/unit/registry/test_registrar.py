@@ -48,8 +48,16 @@ class Desk:
         self.courier = FakeCourier()
         self.seat = FakeSeat(7)
         self.place = Place(HERE, 7)
+        self.recent = RecentAcks(8)
         self.registrar = Registrar(
-            HERE, self.store, self.presence, self.courier, lambda: NEW, channels_per_agent=limit, adopts=adopts
+            HERE,
+            self.store,
+            self.presence,
+            self.courier,
+            lambda: NEW,
+            channels_per_agent=limit,
+            adopts=adopts,
+            recent=self.recent,
         )
 
     async def enlist(self, **versions: int) -> None:
@@ -336,18 +344,14 @@ def test_what_is_acked_is_noted() -> None:
 
     async def scenario() -> None:
         desk = Desk()
-        recent = RecentAcks(8)
-        registrar = Registrar(
-            HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
-        )
         await desk.enlist(a=5, b=6)
-        await registrar.ack(AGENT, [Ack(A, 5), Ack(B, 7)])
-        await registrar.register(desk.seat, AGENT, A, "a", None, is_enrolled=True)
-        await registrar.hello(desk.seat, AGENT, None, None)
-        assert [recent.covers(AGENT, channel_id, 1) for channel_id in (A, B)] == [True, False]
+        await desk.registrar.ack(AGENT, [Ack(A, 5), Ack(B, 7)])
+        await desk.registrar.register(desk.seat, AGENT, A, "a", None, is_enrolled=True)
+        await desk.registrar.hello(desk.seat, AGENT, None, None)
+        assert [desk.recent.covers(AGENT, channel_id, 1) for channel_id in (A, B)] == [True, False]
         await desk.store.forget(AGENT)
-        await registrar.hello(desk.seat, AGENT, (), None)
-        assert not recent.covers(AGENT, A, 1)
+        await desk.registrar.hello(desk.seat, AGENT, (), None)
+        assert not desk.recent.covers(AGENT, A, 1)
 
     run(scenario())
 
@@ -357,16 +361,12 @@ def test_news_amid_a_hello_are_taken() -> None:
 
     async def scenario() -> None:
         desk = Desk()
-        recent = RecentAcks(8)
-        registrar = Registrar(
-            HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
-        )
-        matcher = Matcher(HERE, desk.store, desk.presence, NoCourier(), recent)
-        await registrar.ack(AGENT, [Ack(A, 60)])
+        matcher = Matcher(HERE, desk.store, desk.presence, desk.courier, desk.recent)
+        await desk.registrar.ack(AGENT, [Ack(A, 60)])
         await desk.enlist()
         desk.seat.enrolled = Enrolled.NO
         gate = desk.store.hold_after("attach")
-        greeting = asyncio.ensure_future(registrar.hello(desk.seat, AGENT, (A,), None))
+        greeting = asyncio.ensure_future(desk.registrar.hello(desk.seat, AGENT, (A,), None))
         await gate.wait_reached()
         matcher.receive(desk.place, AGENT, Update(A, 1, "a"))
         gate.open()
@@ -381,19 +381,15 @@ def test_a_hello_for_nobody_says_nothing() -> None:
 
     async def scenario() -> None:
         desk = Desk()
-        recent = RecentAcks(8)
-        registrar = Registrar(
-            HERE, desk.store, desk.presence, NoCourier(), lambda: NEW, channels_per_agent=3, adopts=True, recent=recent
-        )
         await desk.enlist(a=5)
         gate = desk.store.hold_after("attach")
-        greeting = asyncio.ensure_future(registrar.hello(desk.seat, AGENT, None, None))
+        greeting = asyncio.ensure_future(desk.registrar.hello(desk.seat, AGENT, None, None))
         await gate.wait_reached()
         desk.presence.enter(AGENT, FakeSeat(8))
-        await registrar.ack(AGENT, [Ack(A, 6)])
+        await desk.registrar.ack(AGENT, [Ack(A, 6)])
         gate.open()
         await greeting
-        assert recent.covers(AGENT, A, 6)
+        assert desk.recent.covers(AGENT, A, 6)
 
     run(scenario())
 
